@@ -444,6 +444,7 @@ uninstall_all() {
         list_units "$units"
     done
     list_agents
+    name_plugin
     say "sessions, worktrees and branches were not touched; nor were these folders:"
     for file in "${XDG_CONFIG_HOME:-${HOME:-/root}/.config}/samocode" \
         "${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/samocode" \
@@ -485,6 +486,13 @@ list_agents() {
     say "to stop and remove them:"
     echo "  for agent in $(printf %q "$agents")/dev.samocode.*.plist; do launchctl bootout gui/$(id -u) \"\$agent\"; done"
     echo "  rm $(printf %q "$agents")/dev.samocode.*.plist"
+}
+
+# Claude Code's own command removes it, and tells running programs.
+name_plugin() {
+    local own=${CLAUDE_CONFIG_DIR:-${HOME:-/root}/.claude}
+    ! grep -qs '"samocode@samocode"' "$own/plugins/installed_plugins.json" ||
+        say "the plugin for Claude Code remains; to remove it: claude plugin uninstall samocode@samocode && claude plugin marketplace remove samocode"
 }
 
 # ---- all of it --------------------------------------------------------------------

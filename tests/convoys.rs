@@ -46,6 +46,13 @@ fn a_convoy_from_one_file_starts_in_order_stops_as_one_and_is_merged_when_it_is_
     let why = project.samocode(["why", "server"]).ok().stdout;
     assert!(why.contains("queued") && why.contains("starts after schema"), "{why}");
 
+    // One that has not begun waits for its turn again once the convoy is resumed.
+    project.samocode(["convoy", "stop", "login"]).ok();
+    assert_eq!(server.stands().0, "stopped");
+    project.samocode(["convoy", "start", "login"]).ok();
+    schema.wait_to_rest("waiting", "requirements");
+    assert_eq!(server.stands().0, "queued");
+
     // Neither mail nor a person starts one whose turn has not come.
     server.send("remember the index");
     server.wait_for_waker();

@@ -54,6 +54,14 @@ fn the_plugin_is_installed_on_request_and_what_is_the_users_is_named_and_stays()
     assert!(details.stdout.contains("samocode-run"), "{details}");
     // Again is an update.
     install(&user, &[BUILT, &["--plugin"]].concat()).within(lab::secs(120)).ok();
+
+    let removal =
+        "claude plugin uninstall samocode@samocode && claude plugin marketplace remove samocode";
+    let out = install(&user, &["--uninstall"]).ok();
+    assert!(out.stdout.contains(removal), "{out}");
+    user.sh(removal).within(lab::secs(120)).ok();
+    let out = install(&user, &["--uninstall"]).ok();
+    assert!(!out.stdout.contains("the plugin for Claude Code"), "{out}");
 }
 
 #[test]

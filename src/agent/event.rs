@@ -144,6 +144,8 @@ pub struct Finished {
     pub denied_example: Option<String>,
     /// The cost of the run, if reported.
     pub cost: Option<Cost>,
+    /// Whether it reported a cost that is no number of dollars, or none where it always reports one.
+    pub cost_unread: bool,
     /// The tokens that the run used.
     pub usage: Usage,
     /// The tokens of the whole conversation so far, from an agent that counts only those.

@@ -86,9 +86,8 @@ pub fn find_program(name: &str, key: &str, before: &str, env: &Env) -> Result<Fo
             }
         })?
     };
-    if let Some(why) = machine::why_not_startable(&found) {
-        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-        let hint = format!("install the one for {arch} {os}, or {}", path_hint(key, before));
+    if let Some((why, remedy)) = machine::why_not_startable(&found) {
+        let hint = format!("{remedy}, or {}", path_hint(key, before));
         return Err(NotFound::AtPath { path: shown(&found), why, hint });
     }
     let found = without_shell_folder(found);
@@ -327,7 +326,7 @@ mod tests {
         // What is there and cannot be started is not looked past.
         program(&bin.join("claude"), "#!/no/such/interpreter\n");
         let told = find("claude", &env).unwrap_err().in_one_line();
-        let why = "claude: its first line names /no/such/interpreter, which does not exist: install the one for ";
+        let why = "claude: its first line names /no/such/interpreter, which does not exist: install that one, or ";
         assert!(told.contains(why) && told.contains("set CLAUDE_PATH"), "{told}");
     }
 }

@@ -198,6 +198,8 @@ pub struct Capabilities {
     pub cost: bool,
     /// Whether it reports the account's usage limits.
     pub limits: bool,
+    /// Whether Google's quota of a day, whose end it does not report, is told from other limits.
+    pub day_quota: bool,
     /// The key that limits its turns, if they can be limited.
     pub max_turns: Option<&'static str>,
     /// Whether it reports on a reply while it is being written.
@@ -213,13 +215,17 @@ impl Capabilities {
     /// The row of the agent of this name in the README's table.
     #[must_use]
     pub fn row(&self, name: &str) -> String {
+        let retried = match self.day_quota {
+            true => "no: retried every 15 min; Google's quota of a day at midnight Pacific time",
+            false => "no: retried every 15 min",
+        };
         let yes = |has: bool, otherwise: &'static str| if has { "yes" } else { otherwise };
         format!(
             "| `{name}` | {} | {} | {} | {} | {} |",
             yes(self.resumes, "no: a fresh conversation"),
             yes(self.live_input, "no: in its next run"),
             yes(self.cost, "no: estimated from tokens"),
-            yes(self.limits, "no: retried every 15 min"),
+            yes(self.limits, retried),
             self.max_turns.map_or_else(|| "no".to_owned(), |key| format!("`{key}`")),
         )
     }

@@ -16,11 +16,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::api::{Api, Edited};
-use crate::control::format::{bar, usd};
+use crate::control::format::bar;
 use crate::control::view::View;
 use crate::control::watch::{Change, Watch};
 use crate::control::{Caller, Host as _, Local};
 use crate::notify::text::{clip, escape_within, tame_line};
+use crate::session::dollars;
 use crate::session::state::StateName;
 use crate::session::store;
 
@@ -211,8 +212,10 @@ async fn next(changes: &mut Option<BoxStream<'static, Change>>) -> Option<Change
 
 /// What a message says: what it said first, and how its session is. As HTML.
 fn text(said: &str, view: &View) -> String {
-    let cost =
-        if view.cost_usd > 0.0 { format!(" · {}", usd(view.cost_usd)) } else { String::new() };
+    let cost = match view.cost_usd > 0.0 {
+        true => format!(" · {}", dollars(view.cost_usd, view.certainty())),
+        false => String::new(),
+    };
     let (phase, iteration) = (view.phase, view.iteration);
     let mut text = format!("{said}\n\n{} {phase} {iteration}{cost}", bar(view.phase));
     let now = match view.state {

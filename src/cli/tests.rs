@@ -1,6 +1,8 @@
 //! The texts that agents and people read agree with the program: every command line, signal, file
 //! name, status line, question and tool in them goes through what will read it.
 
+mod said;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -248,7 +248,7 @@ impl Ledger {
             }
             Event::RunEnded(event::RunEnded { cost, .. }) => {
                 let tokens = cost.tokens;
-                let unknown = u32::from(cost.usd.is_none() && !tokens.is_none());
+                let unknown = u32::from(cost.is_unknown());
                 let (usd, estimated) = (cost.usd.unwrap_or(0.0), cost.estimated);
                 let sum = Sum { usd, tokens, unknown, estimated, ..Sum::default() };
                 self.count(entry.at, cost.model.clone(), sum);

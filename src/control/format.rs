@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::session::phase::Phase;
+use crate::session::{Certainty, dollars};
 
 /// From this far away on, a date needs its year.
 const NEAR: SignedDuration = SignedDuration::from_hours(300 * 24);
@@ -56,6 +57,11 @@ pub(crate) fn span(span: SignedDuration) -> String {
 /// An amount in US dollars, to the cent.
 pub(crate) fn usd(amount: f64) -> String {
     format!("${amount:.2}")
+}
+
+/// An amount in US dollars, marked where it is an estimate.
+pub(crate) fn about_usd(amount: f64, estimated: bool) -> String {
+    dollars(amount, Certainty { estimated, ..Certainty::default() })
 }
 
 /// A whole number with commas between the thousands.
@@ -121,6 +127,10 @@ mod tests {
     #[test]
     fn amounts_and_phases_are_easy_to_read() {
         assert_eq!(usd(3.104), "$3.10");
+        assert_eq!(
+            (about_usd(3.1, true), about_usd(3.1, false)),
+            ("~$3.10".into(), "$3.10".into())
+        );
         assert_eq!([number(7), number(91_000), number(1_234_567)], ["7", "91,000", "1,234,567"]);
         assert_eq!(bar(Phase::Requirements), "■■■□□□□□");
         assert_eq!(bar(Phase::Done), "■■■■■■■■");

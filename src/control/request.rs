@@ -100,9 +100,9 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
                 .hint(format!("give it a new task with: {with_task}")))
         }
         // The same request again, for example because the first one was interrupted.
-        (_, Some(task)) if journal.state().task == task => revive(&mut journal, durable),
+        (_, Some(task)) if journal.state().task == task => revive(session, &mut journal, durable),
         (word, Some(_)) => Err(at_work(session, word)),
-        (_, None) => revive(&mut journal, durable),
+        (_, None) => revive(session, &mut journal, durable),
     }
 }
 
@@ -200,7 +200,7 @@ fn discard_stops(session: &Session) -> Result<()> {
 }
 
 /// Lets a stopped, blocked, failed or paused session continue.
-fn revive(journal: &mut Journal, durable: Durable) -> Result<Became> {
+fn revive(session: &Session, journal: &mut Journal, durable: Durable) -> Result<Became> {
     let append = |journal: &mut Journal, event| match durable {
         Durable::Now => journal.append(event),
         Durable::WithTheWorker => journal.append_unsynced(event, |_, _| ()),
@@ -219,6 +219,10 @@ fn revive(journal: &mut Journal, durable: Durable) -> Result<Became> {
     if matches!(journal.state().standing, Standing::Scheduled(_)) {
         append(journal, Event::Released(event::Released {}))?;
         return Ok(Became::Revived);
+    }
+    // No worker starts that would write the hook: its turn has not come.
+    if matches!(journal.state().standing, Standing::Held(_)) {
+        keep_hook(session, journal.state())?;
     }
     Ok(if journal.state().name() == word { Became::Known } else { Became::Revived })
 }
@@ -275,14 +279,18 @@ pub(crate) fn stop(session: &Session) -> Result<bool> {
         journal.append(Event::Stopped(event::Stopped {}))?;
     }
     let state = journal.state();
-    if state.stopped && session.folder.read_hook().is_none_or(|hook| hook.seq != state.seq) {
-        write_hook(session, state)?;
+    if state.stopped {
+        keep_hook(session, state)?;
     }
     store::remove(&session.folder.stop_mark())?;
     Ok(true)
 }
 
-fn write_hook(session: &Session, state: &State) -> Result<()> {
+/// Writes the hook unless it tells this state.
+fn keep_hook(session: &Session, state: &State) -> Result<()> {
+    if session.folder.read_hook().is_some_and(|hook| hook.seq == state.seq) {
+        return Ok(());
+    }
     let mut bytes = serde_json::to_vec(&crate::session::hook::Hook::of(state))?;
     bytes.push(b'\n');
     store::replace(&session.folder.hook(), &bytes)?;

@@ -12,6 +12,7 @@ use crate::session::signal::Status;
 use crate::session::store::read_journal;
 
 use super::error::Result;
+use super::format::about_usd;
 use super::operation::{Operation, Perform};
 use super::session::Session;
 
@@ -69,6 +70,17 @@ pub struct Iteration {
     pub runs: u32,
     /// Its cost in US dollars; `None` if no run reported a cost.
     pub cost_usd: Option<f64>,
+    /// Whether a part of that is an estimate from tokens.
+    #[serde(default)]
+    pub cost_estimated: bool,
+}
+
+impl Iteration {
+    /// What it cost, for people; `None` if no run reported a cost.
+    #[must_use]
+    pub fn cost(&self) -> Option<String> {
+        self.cost_usd.map(|usd| about_usd(usd, self.cost_estimated))
+    }
 }
 
 /// Builds the history from journal entries.
@@ -80,6 +92,7 @@ struct Chronicle {
     iteration: u32,
     runs: u32,
     cost: Option<f64>,
+    cost_estimated: bool,
     /// The boot id of the worker that has started but not ended, according to the journal.
     worker: Option<String>,
     /// When a stalled run was last left for the watchdog to kill.
@@ -109,6 +122,7 @@ impl Chronicle {
             Event::RunEnded(event::RunEnded { cost, failure, .. }) => {
                 if let Some(usd) = cost.usd {
                     self.cost = Some(self.cost.unwrap_or(0.0) + usd);
+                    self.cost_estimated |= cost.estimated;
                 }
                 if *failure {
                     self.note(entry);
@@ -116,7 +130,9 @@ impl Chronicle {
             }
             Event::Reviewed(_) | Event::ReviewMissed(_) => {
                 (self.began, self.runs) = (None, 0);
-                let cost = self.cost.take().map_or_else(String::new, |usd| format!(" (${usd:.2})"));
+                let estimated = std::mem::take(&mut self.cost_estimated);
+                let cost = self.cost.take().map(|usd| format!(" ({})", about_usd(usd, estimated)));
+                let cost = cost.unwrap_or_default();
                 self.push(entry, format!("{}{cost}", entry.event.describe()));
             }
             Event::SignalTaken(event::SignalTaken { phase, status, line, step, .. }) => {
@@ -132,6 +148,7 @@ impl Chronicle {
                     seconds: entry.at.duration_since(began).as_secs().max(0),
                     runs: self.runs,
                     cost_usd: self.cost.take(),
+                    cost_estimated: std::mem::take(&mut self.cost_estimated),
                 }));
                 self.runs = 0;
             }
@@ -268,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_is_marked_in_its_iteration_and_in_no_other() {
+        let mut estimate = ended(1.2);
+        let Event::RunEnded(event::RunEnded { cost, .. }) = &mut estimate else { panic!() };
+        cost.estimated = true;
+        let items = chronicle(vec![started(1), estimate, taken(), started(1), ended(0.5), taken()]);
+        let costs = items.iter().filter_map(|item| match item {
+            Item::Iteration(of) => of.cost(),
+            Item::Event { .. } => None,
+        });
+        assert_eq!(costs.collect::<Vec<_>>(), ["~$1.20", "$0.50"]);
+    }
+
+    #[test]
     fn an_iteration_of_two_runs_is_one_with_the_cost_of_both() {
         let lost = Event::RunLost(event::RunLost { run: "r".into(), tokens: Usage::default() });
         let items =
@@ -276,7 +306,7 @@ mod tests {
         let text = serde_json::to_string(&items).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Item>>(&text).unwrap(), items, "{text}");
         assert_eq!((last.total, last.runs, last.seconds), (4, 2, 300));
-        assert_eq!(last.cost_usd, Some(0.5));
+        assert_eq!((last.cost_usd, last.cost().as_deref()), (Some(0.5), Some("$0.50")));
         let texts: Vec<&str> = items
             .iter()
             .filter_map(|item| match item {

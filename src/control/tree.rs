@@ -47,6 +47,9 @@ pub struct Kin {
     pub about: Option<String>,
     /// Its cost so far, in US dollars.
     pub cost_usd: f64,
+    /// Whether a part of that is an estimate from tokens.
+    #[serde(default)]
+    pub cost_estimated: bool,
 }
 
 #[async_trait]
@@ -76,6 +79,7 @@ impl Perform for Tree {
                 phase: hook.phase,
                 about: doing.or(hook.reason),
                 cost_usd: hook.cost_usd,
+                cost_estimated: hook.estimated,
             });
         }
         Ok(Belongs { family, convoy: convoy::of_session(&context, &convoy_of)? })

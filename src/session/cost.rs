@@ -108,6 +108,9 @@ pub struct RunCost {
     /// Whether that cost is an estimate from tokens and a table of prices.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// Whether the agent reported a cost that could not be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
     /// The model that answered, in the agent's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -126,6 +129,14 @@ pub struct RunCost {
     /// How many processes the run left behind; they were killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<u32>,
+}
+
+impl RunCost {
+    /// Whether it cost something, or may have, that is not known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.usd.is_none() && (self.unread || !self.tokens.is_none())
+    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub struct LastCost {
     pub tokens: Usage,
     /// The model, if it is known.
     pub model: Option<String>,
+    /// Whether the agent reported a cost that could not be read.
+    pub unread: bool,
 }
 
 /// Total cost of a session's runs.
@@ -67,13 +69,19 @@ pub struct Costs {
 impl Costs {
     pub(super) fn add(&mut self, run: &str, at: Timestamp, cost: &RunCost) {
         let (usd, tokens) = (cost.usd.unwrap_or(0.0), cost.tokens);
-        self.unpriced += u32::from(cost.usd.is_none() && !tokens.is_none());
+        self.unpriced += u32::from(cost.is_unknown());
         self.estimated |= cost.estimated;
         // JSON, and with it the hook, has no infinity.
         self.usd = (self.usd + usd).min(f64::MAX);
         self.tokens.add(tokens);
-        self.last =
-            Some(LastCost { run: run.to_owned(), at, usd, tokens, model: cost.model.clone() });
+        self.last = Some(LastCost {
+            run: run.to_owned(),
+            at,
+            usd,
+            tokens,
+            model: cost.model.clone(),
+            unread: cost.unread,
+        });
     }
 
     /// What is known of the cost in US dollars.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::control::answers::{Answer, Answers, Questions};
 use crate::control::documents::{Read, Topic};
-use crate::control::format::{clock, span, usd};
+use crate::control::format::{clock, span};
 use crate::control::inbox::Inbox;
 use crate::control::inspect::Explain;
 use crate::control::load::Load;
@@ -162,7 +162,7 @@ fn story(item: &Item, now: Timestamp, zone: &TimeZone) -> Text {
             Text::new(Tone::Dim, text).with_margin(format!("{} ", clock(*at, now, zone)))
         }
         Item::Iteration(of) => {
-            let cost = of.cost_usd.map_or_else(String::new, |cost| format!(" · {}", usd(cost)));
+            let cost = of.cost().map_or_else(String::new, |cost| format!(" · {cost}"));
             let took = span(jiff::SignedDuration::from_secs(of.seconds));
             let summary = of.summary.as_deref().unwrap_or_default();
             let text =

@@ -2,7 +2,7 @@
 //! and its convoy in the order of what waits for what.
 
 use crate::control::convoy::{Member, Standing};
-use crate::control::format::{bar, count, usd};
+use crate::control::format::{about_usd, bar, count, usd};
 use crate::control::tree::{Belongs, Kin};
 use crate::session::state::StateName;
 
@@ -31,8 +31,11 @@ pub(super) fn texts(belongs: &Belongs) -> Vec<Text> {
 
 fn of_kin(kin: &Kin) -> Text {
     let about = kin.about.as_ref().map_or_else(String::new, |about| format!(" · {about}"));
-    let cost =
-        if kin.cost_usd > 0.0 { format!(" · {}", usd(kin.cost_usd)) } else { String::new() };
+    let cost = if kin.cost_usd > 0.0 {
+        format!(" · {}", about_usd(kin.cost_usd, kin.cost_estimated))
+    } else {
+        String::new()
+    };
     let text = format!("{}  {}, {}{cost}{about}", kin.session, kin.state, kin.phase);
     let indent = match kin.depth {
         0 => String::new(),
@@ -49,7 +52,7 @@ fn of_convoy(convoy: &Standing) -> Vec<Text> {
         "convoy {name}: {} of {} done · {}{budget}",
         convoy.members.iter().filter(done).count(),
         count(convoy.members.len(), "session", "sessions"),
-        usd(convoy.cost_usd)
+        about_usd(convoy.cost_usd, convoy.cost_estimated)
     );
     let mut texts = vec![Text::new(Tone::Strong, &head)];
     for (member, depth) in convoy.members.iter().zip(depths(&convoy.members)) {
@@ -122,6 +125,7 @@ mod tests {
             phase: Phase::Planning,
             about: Some("no\tport".to_owned()),
             cost_usd: 0.5,
+            cost_estimated: false,
         }
     }
 
@@ -154,6 +158,7 @@ mod tests {
             holds_up: vec!["client".to_owned()],
             reason: Some("no port".to_owned()),
             cost_usd: 1.0,
+            cost_estimated: false,
         };
         let mut convoy = Standing {
             id: "login".to_owned(),
@@ -163,6 +168,7 @@ mod tests {
                 member("client", None, &["schema"]),
             ],
             cost_usd: 2.0,
+            cost_estimated: false,
             budget: Some(9.0),
             next: Vec::new(),
             complete: false,

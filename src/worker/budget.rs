@@ -113,7 +113,12 @@ impl Worker<'_> {
         let costs = &self.writer.state().costs;
         let in_dollars =
             [budgets.session, budgets.run, budgets.day].iter().any(|b| b.usd.is_some());
-        if !reported && in_dollars && before.unpriced == 0 && costs.unpriced > 0 {
+        let is_unread = |costs: &Costs| costs.last.as_ref().is_some_and(|last| last.unread);
+        let is_missed = match reported {
+            true => is_unread(costs) && !is_unread(before),
+            false => before.unpriced == 0 && costs.unpriced > 0,
+        };
+        if in_dollars && is_missed {
             let model = costs.last.as_ref().and_then(|last| last.model.clone());
             self.warn_of_price(model.as_deref())?;
         }

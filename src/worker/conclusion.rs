@@ -147,11 +147,14 @@ fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
     let model = model.or(ended.records.model.as_ref());
     let estimate = || prices.estimate(model?, tokens);
     // An agent that reports the cost includes what a run before spent.
-    let estimated = (!plan.reports_cost && reported.is_none()).then(estimate).flatten();
+    let unread = reported.is_none() && finished.is_some_and(|finished| finished.cost_unread);
+    let is_told = reported.is_some() || (plan.reports_cost && !unread);
+    let estimated = (!is_told).then(estimate).flatten();
     RunCost {
         usd: reported.or(estimated),
         conversation_usd: cost.map(|cost| cost.total),
         estimated: estimated.is_some(),
+        unread: unread && estimated.is_none(),
         model: model.map(|model| clip(model, LONGEST_MODEL)),
         tokens,
         conversation_tokens,
@@ -165,6 +168,7 @@ fn cost(state: &State, plan: &Plan, ended: &Ended, prices: &Prices) -> RunCost {
 mod tests {
     use super::*;
     use crate::agent::REGISTRY;
+    use crate::agent::event::{Cost, Finished, Usage};
     use crate::agent::registry::testing::agent_of;
     use crate::session::journal::Entry;
     use crate::session::signal::{Signal, Status};
@@ -316,6 +320,32 @@ mod tests {
         ended.handoff_asked = true;
         let end = without_signal(&state(false), &plan(true), &ended, Rule::Pause(Box::new(pause)));
         assert_eq!(summary(&end), (vec!["handoff_made", "paused"], false, false));
+    }
+
+    #[test]
+    fn a_cost_that_cannot_be_read_is_unknown_or_estimated_by_the_users_price() {
+        let mut ended = Ended::with(Outcome::Finished);
+        ended.reported.model = "m".to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prices");
+        std::fs::write(&file, "m 1000000 0 0").unwrap();
+        let (own, none) = (Prices::load(Some(&file)).0, Prices::default());
+        for (reported, unread, input, prices, usd, unknown) in [
+            (Some(0.25), false, 2, &own, Some(0.25), false),
+            (None, true, 0, &none, None, true),
+            (None, true, 2, &none, None, true),
+            (None, true, 2, &own, Some(2.0), false),
+            // The next report includes it.
+            (None, false, 2, &own, None, true),
+            (None, false, 0, &own, None, false),
+        ] {
+            let cost = reported.map(|total| Cost { total, own: None });
+            let usage = Usage { input, ..Usage::default() };
+            let end = Finished { cost, cost_unread: unread, usage, ..Finished::default() };
+            ended.reported.finished = Some(end);
+            let found = super::cost(&state(false), &plan(true), &ended, prices);
+            assert_eq!((found.usd, found.is_unknown()), (usd, unknown), "{unread} {input}");
+        }
     }
 
     #[test]

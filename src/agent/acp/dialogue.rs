@@ -34,6 +34,8 @@ pub(super) struct Dialogue {
     announced: Option<Value>,
     /// What the session has cost so far in US dollars, if the agent says so.
     cost: Option<f64>,
+    /// Whether it said so in another currency, or not as a number.
+    cost_unread: bool,
     replies: Vec<u8>,
     unknown: Unknown,
 }
@@ -50,6 +52,7 @@ impl Dialogue {
             is_prompted: false,
             announced: None,
             cost: None,
+            cost_unread: false,
             replies: Vec::new(),
             unknown: Unknown::default(),
         }
@@ -167,7 +170,8 @@ impl Dialogue {
             "usage_update" => {
                 let cost = &update["cost"];
                 let amount = lenient::number(&cost["amount"]).filter(|_| cost["currency"] == "USD");
-                self.cost = amount.filter(|amount| amount.is_finite()).or(self.cost);
+                self.cost_unread |= !cost.is_null() && amount.is_none();
+                self.cost = amount.or(self.cost);
                 emit(Event::Progress);
             }
             "agent_thought_chunk"
@@ -230,6 +234,7 @@ impl Dialogue {
             refused: stop == "refusal",
             // It is of the whole session, also over several processes.
             cost: self.cost.map(|total| Cost { total, own: Some(0.0) }),
+            cost_unread: self.cost_unread && self.cost.is_none(),
             usage: usage.unwrap_or_default(),
             text: match (silent, is_error) {
                 (true, _) => "its turn ended without any text or tool call".to_owned(),

@@ -65,6 +65,7 @@ impl AgentSpec for Acp {
             reports_end: true,
             cost: false,
             limits: false,
+            day_quota: true,
             max_turns: None,
             partial_messages: true,
             tells_version: false,

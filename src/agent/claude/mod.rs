@@ -169,6 +169,7 @@ impl AgentSpec for Claude {
             reports_end: true,
             cost: true,
             limits: true,
+            day_quota: false,
             max_turns: Some(MAX_TURNS),
             partial_messages: false,
             tells_version: true,

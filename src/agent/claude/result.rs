@@ -21,6 +21,10 @@ impl ClaudeDecoder {
             let cost = cost_of(models).unwrap_or(0.0);
             self.own_cost = Some(self.own_cost.unwrap_or(0.0) + cost);
         }
+        // A share that is no number says that there are shares, but not what was spent.
+        let has_share = since_last
+            .as_ref()
+            .is_none_or(|models| models.names().next().is_none() || cost_of(models).is_some());
         // Without a cost a budget would be blind: what the models cost adds up to the same.
         let total = fields.number("total_cost_usd").or_else(|| models.as_ref().and_then(cost_of));
         // A result forced by a cap reports no tokens in `usage`; the models' shares do.
@@ -45,10 +49,13 @@ impl ClaudeDecoder {
             Some(_) => Some(ApiError::named(HOOK_DENIED)),
             None => ApiError::of(fields),
         };
+        let total = total.or(self.own_cost.filter(|_| has_share));
+        let cost = total.map(|total| Cost { total, own: self.own_cost });
         let mut finished = Finished {
             terminal_reason: fields.text("terminal_reason"),
             refused: fields.text("stop_reason").as_deref() == Some("refusal"),
-            cost: total.or(self.own_cost).map(|total| Cost { total, own: self.own_cost }),
+            cost,
+            cost_unread: cost.is_none(),
             num_turns: count(fields, "num_turns"),
             queued: count(fields, "queued_turn_count").unwrap_or(0),
             text: cut(&text, MAX_TEXT).to_owned(),
@@ -123,9 +130,12 @@ impl ClaudeDecoder {
         }
         let finished = self.finished(is_error, subtype, error);
         (self.error, self.usage) = (kept, before);
+        let total = number(br#""total_cost_usd":"#);
+        let cost = total.map(|total| Cost { total, own: self.own_cost });
         Some(Event::Finished(Box::new(Finished {
             terminal_reason: text(br#""terminal_reason":"#),
-            cost: number(br#""total_cost_usd":"#).map(|total| Cost { total, own: self.own_cost }),
+            cost,
+            cost_unread: cost.is_none(),
             num_turns: scalar(ends, br#""num_turns":"#).and_then(|n| n.parse().ok()),
             ..finished
         })))
@@ -141,9 +151,11 @@ fn object<'a>(ends: [&'a [u8]; 2], key: &[u8]) -> Option<&'a str> {
     values.next()?.ok().map(RawValue::get).filter(|text| text.starts_with('{'))
 }
 
-/// What all models cost together; `None` if that is reported for none.
+/// What all models cost together; `None` if that is reported for none, or is no number for one.
 fn cost_of(models: &Fields<'_>) -> Option<f64> {
-    models.values().filter_map(|model| model.number("costUSD")).reduce(|sum, cost| sum + cost)
+    let costs = models.values().filter(|model| model.get("costUSD").is_some());
+    let costs = costs.map(|model| model.number("costUSD"));
+    costs.reduce(|sum, cost| Some(sum? + cost?)).flatten()
 }
 
 fn count(fields: &Fields<'_>, key: &str) -> Option<u32> {

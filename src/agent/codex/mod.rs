@@ -90,6 +90,7 @@ impl AgentSpec for Codex {
             reports_end: true,
             cost: false,
             limits: true,
+            day_quota: false,
             max_turns: None,
             partial_messages: false,
             tells_version: true,

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use serde::Deserialize as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::event::{Decoder, Event, MAX_TEXT, cut, fingerprint, one_line};
 use super::find::CHOICE;
@@ -44,6 +44,7 @@ impl AgentSpec for Command {
             reports_end: false,
             cost: false,
             limits: false,
+            day_quota: false,
             max_turns: None,
             partial_messages: false,
             tells_version: false,
@@ -97,18 +98,36 @@ fn read(given: Value) -> Option<Event> {
     let mut part = json!({"event": given["event"]});
     let Value::Object(fields) = given else { return None };
     for (key, value) in fields {
-        let forms =
-            [lenient::count(&value).map(Value::from), lenient::number(&value).map(Value::from)];
+        let forms = [
+            lenient::count(&value).map(Value::from),
+            lenient::number(&value).map(Value::from),
+            value.as_object().map(numbers),
+        ];
+        let mut fits = value.is_null();
         for form in std::iter::once(value).chain(forms.into_iter().flatten()) {
             let mut with = part.clone();
             with[&key] = form;
             if Event::deserialize(&with).is_ok() {
-                part = with;
+                (part, fits) = (with, true);
                 break;
             }
         }
+        if key == "cost" && !fits {
+            part["cost_unread"] = Value::Bool(true);
+        }
     }
     Event::deserialize(part).ok()
+}
+
+/// The fields of an object that are numbers, in whichever form.
+fn numbers(fields: &Map<String, Value>) -> Value {
+    let number = |value: &Value| {
+        let number = lenient::number(value)?;
+        let count = || lenient::count(value).map(Value::from);
+        (number.fract() == 0.0).then(count).flatten().or_else(|| Some(number.into()))
+    };
+    let read = fields.iter().filter_map(|(key, value)| Some((key.clone(), number(value)?)));
+    Value::Object(read.collect())
 }
 
 /// The event with its texts cut, since they are held in memory and shown in one line.
@@ -168,5 +187,26 @@ mod tests {
         let Event::Finished(end) = &events[4] else { panic!("{events:?}") };
         assert_eq!((end.is_error, end.num_turns, end.cost), (false, Some(3), None));
         assert_eq!(end.text, "cut \u{fffd}");
+    }
+
+    #[test]
+    fn a_cost_is_read_in_every_form_and_what_is_no_number_is_unknown() {
+        let end = |fields: &str| {
+            let mut end = None;
+            let line = format!(r#"{{"event":"finished",{fields}}}"#);
+            Lines.line(line.as_bytes(), &mut |event| end = Some(event));
+            let Some(Event::Finished(end)) = end else { panic!("{end:?}") };
+            (end.cost.map(|cost| cost.total), end.cost_unread, end.usage.input)
+        };
+        for quarter in ["0.25", r#""0.25""#, "25e-2"] {
+            let fields = format!(r#""cost":{{"total":{quarter}}},"usage":{{"input":"7"}}"#);
+            assert_eq!(end(&fields), (Some(0.25), false, 7), "{quarter}");
+        }
+        assert_eq!(end(r#""cost":{"total":"3","own":"x"}"#), (Some(3.0), false, 0));
+        for unknown in [r#"{"total":"$0.25"}"#, r#""$0.25""#, "{}", "7", r#"{"total":null}"#] {
+            let fields = format!(r#""cost":{unknown},"usage":{{"input":7.0}}"#);
+            assert_eq!(end(&fields), (None, true, 7), "{unknown}");
+        }
+        assert_eq!(end(r#""cost":null"#), (None, false, 0));
     }
 }

@@ -7,15 +7,22 @@ use std::path::Path;
 
 use crate::platform::machine;
 
-/// Why this machine cannot start the program, if that is so. One that cannot be read is not judged.
-pub(super) fn why_not_startable(program: &Path) -> Option<String> {
+/// Why this machine cannot start the program, if that is so, and what to do about it. One that cannot
+/// be read is not judged.
+pub(super) fn why_not_startable(program: &Path) -> Option<(String, String)> {
     let mut start = Vec::new();
     File::open(program).and_then(|file| file.take(256).read_to_end(&mut start)).ok()?;
     if let Some(line) = start.strip_prefix(b"#!") {
-        return missing_interpreter(line);
+        return missing_interpreter(line)
+            .map(|why| (why, "install that one, or the agent again".to_owned()));
     }
-    let built_for = built_for(&start, std::env::consts::OS, std::env::consts::ARCH)?;
-    (!machine::runs_foreign_programs()).then_some(built_for)
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let why = built_for(&start, os, arch)?;
+    let remedy = match start.contains(&0) {
+        true => format!("install the one for {arch} {os}"),
+        false => "install it again".to_owned(),
+    };
+    (!machine::runs_foreign_programs()).then_some((why, remedy))
 }
 
 /// The interpreter of a script's first line, if it is not there.

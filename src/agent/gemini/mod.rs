@@ -81,6 +81,7 @@ impl AgentSpec for Gemini {
             reports_end: true,
             cost: false,
             limits: false,
+            day_quota: true,
             max_turns: None,
             partial_messages: true,
             tells_version: true,
@@ -147,6 +148,8 @@ impl AgentSpec for Gemini {
             let (kind, windows) = (String::new(), Vec::new());
             reported.limit = Some(Limit { reached: true, kind, resets_at, windows });
         } else if let Some(limit) = quota::of_day(&finished.text, now) {
+            // Also where standard error does not name it.
+            finished.error_kind = vec!["usage_limit_reached".to_owned()];
             finished.advice = Some(quota::ADVICE.to_owned());
             reported.limit = Some(limit);
         }

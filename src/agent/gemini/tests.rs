@@ -140,8 +140,10 @@ fn each_failure_has_its_outcome() {
     let other = "{\"type\":\"result\",\"status\":\"error\",\"error\":{\"message\":\"x\"}}";
     let outcome = judged(other, 173, &unknown, false);
     assert!(matches!(outcome, Outcome::Limit { resets_at: None, .. }), "{outcome:?}");
-    let outcome = judged(fixture!("daily"), 173, "", false);
-    assert!(matches!(&outcome, Outcome::Limit { kind, .. } if kind == "daily"), "{outcome:?}");
+    for code in [173, 1] {
+        let outcome = judged(fixture!("daily"), code, "", false);
+        assert!(matches!(&outcome, Outcome::Limit { kind, .. } if kind == "daily"), "{outcome:?}");
+    }
     assert!(matches!(judged(other, 173, "", false), Outcome::Throttled { .. }));
     let outcome = judged(fixture!("401"), 145, "}\n  status: 401\n}", false);
     assert_eq!(outcome, Outcome::Auth { what: "the script says 401".into() });

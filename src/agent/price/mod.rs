@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::event::Usage;
+use crate::session::utf16::utf16;
 
 /// The built-in prices, in the syntax of `~/.config/samocode/prices`.
 const TABLE: &str = include_str!("table.txt");
@@ -35,10 +36,14 @@ impl Prices {
     pub fn load(own: Option<&Path>) -> (Self, Vec<String>) {
         let mut prices = Self::default();
         let mut problems = prices.add(TABLE, "the built-in prices");
-        let text = own.map(|path| (path, std::fs::read_to_string(path)));
-        match text {
-            Some((path, Ok(text))) => {
-                problems.extend(prices.add(&text, &path.display().to_string()));
+        let bytes = own.map(|path| (path, std::fs::read(path)));
+        match bytes {
+            Some((path, Ok(bytes))) => {
+                // A line that is no text costs only itself.
+                let text = utf16(&bytes);
+                let text = text.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());
+                let text = text.trim_start_matches('\u{feff}');
+                problems.extend(prices.add(text, &path.display().to_string()));
             }
             Some((path, Err(error))) if error.kind() != std::io::ErrorKind::NotFound => {
                 problems.push(format!("cannot read the prices in {}: {error}", path.display()));
@@ -165,6 +170,15 @@ mod tests {
         close(prices.estimate("house-model", USAGE), 0.0);
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].contains("prices:3: 'gpt-5 cheap' is not a price"), "{problems:?}");
+        // Saved by other editors.
+        let utf16 = "\u{feff}m 1 0 0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, mistakes) in [(b"\xef\xbb\xbfm 1 0 0\r\n\xff 2 2 x\n".to_vec(), 1), (utf16, 0)]
+        {
+            std::fs::write(&path, bytes).unwrap();
+            let (prices, problems) = Prices::load(Some(&path));
+            close(prices.estimate("m", USAGE), 1.0);
+            assert_eq!(problems.len(), mistakes, "{problems:?}");
+        }
         let (_, problems) = Prices::load(Some(&folder.path().join("none")));
         assert!(problems.is_empty());
     }

@@ -73,6 +73,7 @@ impl AgentSpec for Toy {
             reports_end: true,
             cost: true,
             limits: false,
+            day_quota: false,
             max_turns: Some("TOY_TURNS"),
             partial_messages: false,
             tells_version: true,

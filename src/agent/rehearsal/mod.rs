@@ -52,6 +52,7 @@ impl AgentSpec for Rehearsal {
             reports_end: true,
             cost: false,
             limits: false,
+            day_quota: false,
             max_turns: None,
             partial_messages: false,
             tells_version: false,

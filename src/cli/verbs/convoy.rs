@@ -10,7 +10,7 @@ use crate::control::stop::StopEnd;
 use crate::session::describe::harmless;
 use crate::session::state::StateName;
 
-use super::format::{bar, count, usd};
+use super::format::{about_usd, bar, count, usd};
 use super::layout::{Cell, Grid};
 use super::output::{self, BOLD, DIM, painted};
 use super::{Common, complete};
@@ -210,7 +210,8 @@ fn summary(standing: &Standing) -> String {
     let id = painted(BOLD, harmless(&standing.id));
     let is_named = !standing.name.is_empty() && standing.name != standing.id;
     let name = if is_named { format!("  {}", harmless(&standing.name)) } else { String::new() };
-    format!("{id}{name}  {done} of {of} done  {}{budget}", usd(standing.cost_usd))
+    let cost = about_usd(standing.cost_usd, standing.cost_estimated);
+    format!("{id}{name}  {done} of {of} done  {cost}{budget}")
 }
 
 fn show(standing: &Standing) -> anyhow::Result<()> {
@@ -270,6 +271,7 @@ mod tests {
                     holds_up: if session == "server" { vec!["client".into()] } else { Vec::new() },
                     reason: Some("no port".into()),
                     cost_usd: 1.5,
+                    cost_estimated: false,
                 }
             };
         let standing = Standing {
@@ -281,6 +283,7 @@ mod tests {
                 member("client", Some(StateName::Queued), None, &["schema", "server"]),
             ],
             cost_usd: 3.0,
+            cost_estimated: false,
             budget: Some(20.0),
             next: vec!["client".into()],
             complete: false,

@@ -11,7 +11,7 @@ use crate::session::clock;
 use crate::session::journal::Step;
 use crate::session::signal::Status;
 
-use super::format::{clock, span, usd};
+use super::format::{clock, span};
 use super::layout::{Cell, Grid};
 use super::output::{self, shortened};
 use super::{Common, complete, pager};
@@ -70,7 +70,7 @@ fn lines(items: &[Item], width: Option<usize>, now: Timestamp, zone: &TimeZone) 
                         Cell::new(format!("{} {}", of.phase, of.iteration)),
                         Cell::new(leads_to(of.status, &of.step)),
                         Cell::new(took).right(),
-                        Cell::new(of.cost_usd.map_or_else(|| "-".to_owned(), usd)).right(),
+                        Cell::new(of.cost().unwrap_or_else(|| "-".to_owned())).right(),
                     ],
                     Cell::new(format!("{runs}{}", shortened(summary, LONGEST, width)).trim_end()),
                 );
@@ -122,6 +122,7 @@ mod tests {
             seconds: 120,
             runs: total,
             cost_usd: Some(0.12),
+            cost_estimated: false,
         })
     }
 

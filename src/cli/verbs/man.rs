@@ -19,9 +19,9 @@ use super::output;
     after_help = "Examples:\n  samocode man\n  samocode man enable\n  samocode man --dir ~/.local/share/man/man1      all of them, for man(1)"
 )]
 pub(in crate::cli) struct Man {
-    /// The verb [default: the program itself]
+    /// The verb, as in convoy create [default: the program itself]
     #[arg(conflicts_with = "dir")]
-    verb: Option<String>,
+    verb: Vec<String>,
     /// Write all pages to this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     dir: Option<PathBuf>,
@@ -43,13 +43,7 @@ impl Man {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let command = match &self.verb {
-            None => root,
-            Some(verb) => root.find_subcommand(verb).cloned().ok_or_else(|| {
-                Error::usage(format!("there is no verb '{verb}'")).hint("see samocode --help")
-            })?,
-        };
-        let page = page(command)?;
+        let page = page(of_verb(&root, &self.verb)?.clone())?;
         if self.json {
             let text = String::from_utf8_lossy(&page);
             return output::json(&serde_json::json!({ "page": text })).map(|()| ExitCode::SUCCESS);
@@ -61,6 +55,15 @@ impl Man {
             output::line(String::from_utf8_lossy(&page).trim_end()).map(|()| ExitCode::SUCCESS),
         )
     }
+}
+
+fn of_verb<'c>(root: &'c clap::Command, words: &[String]) -> Result<&'c clap::Command, Error> {
+    words.iter().try_fold(root, |command, word| {
+        command.find_subcommand(word).ok_or_else(|| {
+            Error::usage(format!("there is no verb '{}'", words.join(" ")))
+                .hint("see samocode --help")
+        })
+    })
 }
 
 /// A page in roff.
@@ -103,6 +106,19 @@ fn write_all(root: &clap::Command, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_found_by_the_words_of_its_verb() {
+        let mut root = Cli::command();
+        root.build();
+        let name = |words: &str| {
+            let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+            of_verb(&root, &words).map(|verb| verb.get_display_name().unwrap_or("").to_owned())
+        };
+        assert_eq!(name("convoy create").unwrap(), "samocode-convoy-create");
+        assert_eq!(name("wait").unwrap(), "samocode-wait");
+        assert!(name("").is_ok() && name("wait create").is_err() && name("nope").is_err());
+    }
 
     #[test]
     fn every_verb_has_a_page_and_no_hidden_one() {

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::config::values;
+use crate::agent::vocabulary;
+use crate::config::{Settings, values};
 use crate::control::context::Context;
 use crate::control::enable::Overrides;
 use crate::control::error::{Error, Result};
@@ -233,7 +234,11 @@ fn newcomer<'a>(
         let message = format!("{}: {}", session.name, error.message);
         Error { message, ..error }
     };
-    let unit = UnitFiles::new(context, session, &set.flags()).map_err(in_member)?;
+    let flags = set.flags();
+    // Said of the flag, not of the unit's environment, which gets its value.
+    Settings::load(&vocabulary(), Some(&context.project), &context.caller.env, &flags)
+        .map_err(|error| in_member(error.into()))?;
+    let unit = UnitFiles::new(context, session, &flags).map_err(in_member)?;
     check_agent(context, &unit.settings, &unit.env, session).map_err(in_member)?;
     check_branch(&context.project, &unit.settings, session).map_err(in_member)?;
     let held = Held { convoy: plan.id.clone(), after: plan.before(&session.name).to_vec() };

@@ -69,7 +69,8 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
     let mut members = Vec::new();
     for (name, session) in &sessions {
         let known = &facts[name];
-        let phase = session.as_ref().map(Session::hook).transpose()?.map(|hook| hook.phase);
+        let hook = session.as_ref().map(Session::hook).transpose()?;
+        let phase = hook.as_ref().map(|hook| hook.phase);
         let has_begun = matches!(known.place, Place::Begun(_));
         members.push(Member {
             session: name.clone(),
@@ -88,6 +89,7 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
             },
             reason: known.reason.clone(),
             cost_usd: known.cost_usd,
+            cost_estimated: hook.is_some_and(|hook| hook.estimated),
         });
     }
     // Those that wait only for members that are at work, or for room.
@@ -101,6 +103,7 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
         id: plan.id.clone(),
         name: plan.name.clone(),
         cost_usd: cost(&facts),
+        cost_estimated: members.iter().any(|member| member.cost_estimated),
         budget: plan.budget,
         next: next.map(|member| member.session.clone()).collect(),
         complete: complete.is_some(),

@@ -76,6 +76,9 @@ pub struct Standing {
     pub members: Vec<Member>,
     /// What all of them have cost, in US dollars.
     pub cost_usd: f64,
+    /// Whether a part of that is an estimate from tokens.
+    #[serde(default)]
+    pub cost_estimated: bool,
     /// What they may cost.
     pub budget: Option<f64>,
     /// The members that start next, once those before them are done.
@@ -108,6 +111,9 @@ pub struct Member {
     pub reason: Option<String>,
     /// What it has cost, in US dollars.
     pub cost_usd: f64,
+    /// Whether a part of that is an estimate from tokens.
+    #[serde(default)]
+    pub cost_estimated: bool,
 }
 
 #[async_trait]

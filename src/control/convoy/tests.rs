@@ -36,6 +36,15 @@ fn planned(name: &str, task: &str, after: &[&str]) -> Planned {
 }
 
 #[tokio::test]
+async fn a_bad_setting_of_a_member_is_not_said_to_come_from_the_environment() {
+    let root = tempfile::tempdir().unwrap();
+    let member = Planned { agent: Some("zz".into()), ..planned("a", "t", &[]) };
+    let request = Create { id: Some("g".into()), planned: vec![member], ..Create::default() };
+    let error = perform(&caller(root.path()), request).await.unwrap_err();
+    assert!(error.message.starts_with("a: SAMOCODE_AGENT=zz (--agent)"), "{}", error.message);
+}
+
+#[tokio::test]
 async fn a_convoy_is_created_shown_and_announced_once() {
     let root = tempfile::tempdir().unwrap();
     let human = caller(root.path());

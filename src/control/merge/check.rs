@@ -193,7 +193,7 @@ async fn member(
     let is_busy = matches!(hook.state, StateName::New | StateName::Running | StateName::Queued);
     if session.is_worked_on() || (is_busy && !unfinished) {
         return Err(refused("it is still running".to_owned())
-            .hint(format!("wait for it with: samocode wait {instance} --for done")));
+            .hint(format!("wait for it with: samocode wait {instance} --until done")));
     }
     if hook.state != StateName::Done && !unfinished {
         return Err(refused(format!("it is {}, not done", hook.state))

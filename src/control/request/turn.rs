@@ -9,7 +9,7 @@ use crate::session::journal::Event;
 use crate::session::state::{Standing, State};
 use crate::session::store::Journal;
 
-use super::{Durable, Work, begin_or_resume, lock, write_hook};
+use super::{Durable, Work, begin_or_resume, keep_hook, lock};
 
 /// Records that other sessions of its convoy come first. Changes nothing once it has begun.
 ///
@@ -86,8 +86,5 @@ pub(crate) fn change(session: &Session, event: impl Fn(&State) -> Option<Event>)
     if let Some(event) = event(journal.state()) {
         journal.append(event)?;
     }
-    if session.folder.read_hook().is_none_or(|hook| hook.seq != journal.state().seq) {
-        write_hook(session, journal.state())?;
-    }
-    Ok(())
+    keep_hook(session, journal.state())
 }

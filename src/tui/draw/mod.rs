@@ -13,7 +13,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
-use crate::control::format::{count, usd};
+use crate::control::format::{about_usd, count};
 use crate::session::state::StateName;
 
 use super::model::Model;
@@ -68,6 +68,7 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
     let of = |state: StateName| all.iter().filter(|view| view.state == state).count();
     let need = all.iter().filter(|view| needs_human(view.state)).count();
     let cost: f64 = all.iter().map(|view| view.cost_usd).sum();
+    let estimated = all.iter().any(|view| view.cost_estimated);
     let mut spans = vec![
         Span::styled("samocode", palette.strong()),
         Span::raw(format!("  {}", count(all.len(), "session", "sessions"))),
@@ -82,7 +83,7 @@ fn header(model: &Model, palette: Palette) -> Line<'static> {
             spans.push(Span::raw(format!(" · {} {state}", of(state))));
         }
     }
-    spans.push(Span::styled(format!(" · {}", usd(cost)), palette.dim()));
+    spans.push(Span::styled(format!(" · {}", about_usd(cost, estimated)), palette.dim()));
     if model.sessions.sort != Sort::default() {
         let sort = format!(" · by {}", model.sessions.sort.name());
         spans.push(Span::styled(sort, palette.mark()));

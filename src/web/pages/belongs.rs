@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::control::convoy::{Member, Standing};
-use crate::control::format::{count, usd};
+use crate::control::format::{about_usd, count, usd};
 use crate::control::tree::{Belongs, Kin};
 use crate::session::state::StateName;
 
@@ -37,7 +37,7 @@ fn of_kin(kin: &Kin) -> Markup {
         li class={ (depth_class(kin.depth)) " of-" (kin.state) } {
             a href=(path_of(&kin.instance)) { (plain(&kin.session)) }
             " " (parts::state(kin.state)) " " (parts::bar(kin.phase)) " " (kin.phase)
-            @if kin.cost_usd > 0.0 { " · " (usd(kin.cost_usd)) }
+            @if kin.cost_usd > 0.0 { " · " (about_usd(kin.cost_usd, kin.cost_estimated)) }
             @if let Some(about) = &kin.about { p.soft { (plain(about)) } }
         }
     }
@@ -49,7 +49,7 @@ fn of_convoy(convoy: &Standing, instance_of: &dyn Fn(&str) -> Option<String>) ->
     html! {
         h2 { "Convoy " (plain(name)) }
         p {
-            (done) " of " (count(convoy.members.len(), "session", "sessions")) " done · " (usd(convoy.cost_usd))
+            (done) " of " (count(convoy.members.len(), "session", "sessions")) " done · " (about_usd(convoy.cost_usd, convoy.cost_estimated))
             @if let Some(budget) = convoy.budget { " of " (usd(budget)) }
         }
         ul.tree {
@@ -76,7 +76,7 @@ fn of_member(member: &Member, depth: usize, instance: Option<String>) -> Markup 
                 None => span.pill { "does not exist" },
             }
             @if let Some(phase) = member.phase { " " (parts::bar(phase)) " " (phase) }
-            @if member.cost_usd > 0.0 { " · " (usd(member.cost_usd)) }
+            @if member.cost_usd > 0.0 { " · " (about_usd(member.cost_usd, member.cost_estimated)) }
             @if !member.waits_for.is_empty() {
                 p.soft { "Waits for " (plain(&member.waits_for.join(", "))) }
             }
@@ -115,6 +115,7 @@ mod tests {
             phase: Phase::Planning,
             about: Some("no <port>".to_owned()),
             cost_usd: 0.5,
+            cost_estimated: false,
         };
         let member = |session: &str, state, after: &[&str]| Member {
             session: session.to_owned(),
@@ -125,6 +126,7 @@ mod tests {
             holds_up: vec!["client".to_owned()],
             reason: None,
             cost_usd: 0.0,
+            cost_estimated: false,
         };
         let convoy = Standing {
             id: "login".to_owned(),
@@ -134,6 +136,7 @@ mod tests {
                 member("client", None, &["schema"]),
             ],
             cost_usd: 2.0,
+            cost_estimated: false,
             budget: Some(9.0),
             next: Vec::new(),
             complete: false,

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use crate::control::format::{clock, span, usd};
+use crate::control::format::{clock, span};
 use crate::control::timeline::{Item, Iteration};
 use crate::session::Status;
 
@@ -42,7 +42,7 @@ fn iteration(of: &Iteration, now: Timestamp, zone: &TimeZone) -> Markup {
                 strong { (of.phase) " " (of.iteration) }
                 span { (of.status) }
                 span { (span(SignedDuration::from_secs(of.seconds))) }
-                @if let Some(cost) = of.cost_usd { span { (usd(cost)) } }
+                @if let Some(cost) = of.cost() { span { (cost) } }
                 @if of.runs > 1 { span { (of.runs) " runs" } }
             }
             @if let Some(summary) = &of.summary { p { (plain(summary)) } }

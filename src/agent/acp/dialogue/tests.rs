@@ -218,6 +218,21 @@ fn tokens_of_single_replies_and_a_sessions_cost_are_counted() {
     talk.hears(&json!({"id": 4, "result": {"stopReason": "end_turn"}}));
     assert_eq!(talk.finished().cost, Some(Cost { total: 0.25, own: Some(0.0) }));
     assert_eq!(talk.finished().text, "", "it has answered");
+    assert!(!talk.finished().cost_unread);
+}
+
+#[test]
+fn a_cost_that_is_no_number_of_dollars_is_unknown() {
+    for (cost, unread) in [
+        (json!({"amount": 9, "currency": "EUR"}), true),
+        (json!({"amount": "$9", "currency": "USD"}), true),
+        (json!(null), false),
+    ] {
+        let mut talk = Talk::opened();
+        talk.updated(&json!({"sessionUpdate": "usage_update", "used": 10, "cost": cost}));
+        talk.hears(&json!({"id": 4, "result": {"stopReason": "end_turn"}}));
+        assert_eq!((talk.finished().cost, talk.finished().cost_unread), (None, unread), "{cost}");
+    }
 }
 
 #[test]

@@ -206,6 +206,17 @@ fn a_total_that_is_no_number_is_made_up_from_the_costs_of_the_models() {
     for total in ["NaN", "Infinity"] {
         assert_eq!(result(total, ""), None, "{total}");
     }
+    // A share that cannot be read is not nothing, nor are the others the whole.
+    for models in [r#"{"a":{"costUSD":"$0.1"}}"#, r#"{"a":{"costUSD":0.1},"b":{"costUSD":{}}}"#] {
+        for name in ["modelUsage", "model_usage_since_last_result"] {
+            assert_eq!(result("null", &format!(r#","{name}":{models}"#)), None, "{name} {models}");
+        }
+    }
+    let none = r#","model_usage_since_last_result":{}"#;
+    assert_eq!(result("null", none).unwrap(), "0.00 Some(0.00)", "no model was used");
+    let line =
+        br#"{"type":"result","subtype":"success","is_error":false,"total_cost_usd":"$0.25"}"#;
+    assert!(finished(line).cost_unread);
 }
 
 #[test]
