@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{CONFIG, MIRRORED, OwnRepository, io, stored};
+use super::links::take_out_links;
+use super::{CONFIG, MIRRORED, OwnRepository, PROJECT, io, stored};
 use crate::git::leftovers::{pointed_to, registered_as};
 use crate::git::reader::tidy;
 use crate::git::{Error, plain, quoted};
@@ -48,6 +49,7 @@ impl OwnRepository {
         for file in FOREIGN {
             remove(&self.folder.join(file))?;
         }
+        take_out_links(&self.folder)?;
         self.put_back_registrations()?;
         let kept = self.kept.join(CONFIG);
         let config = fs::read(&kept).map_err(io("read", &kept))?;
@@ -56,7 +58,13 @@ impl OwnRepository {
         for folder in MIRRORED {
             mirror(&self.kept.join(folder), &self.folder.join(folder))?;
         }
-        Ok(())
+        self.keep_project()
+    }
+
+    /// Notes which project it is of, for whoever is in its worktree.
+    pub(super) fn keep_project(&self) -> Result<(), Error> {
+        use std::os::unix::ffi::OsStrExt as _;
+        put(&self.kept.join(PROJECT), self.project.as_os_str().as_bytes())
     }
 
     /// Makes each worktree share this repository again: git in one would take settings and hooks from
@@ -144,7 +152,7 @@ impl OwnRepository {
 }
 
 /// Makes a file have these contents, whatever is there.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
     if is_file && plain::read(path).is_ok_and(|found| found == bytes) {
         return Ok(());
