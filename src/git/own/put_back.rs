@@ -91,8 +91,9 @@ impl OwnRepository {
         let is_file = link.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let named = plain::read(&link).ok().filter(|_| is_file);
         let named = named.and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, root));
-        if named.is_some_and(|named| tidy(&named).parent() == Some(&all)) {
-            return Ok(());
+        if let Some(admin) = named.map(|named| tidy(&named)).filter(|it| it.parent() == Some(&all))
+        {
+            return put_back_place(&admin, &tidy(&link));
         }
         let Some(known) = registered_as(&tidy(&self.folder), &tidy(root)) else { return Ok(()) };
         if link.symlink_metadata().is_ok() {
@@ -149,6 +150,16 @@ impl OwnRepository {
             remedy: format!("look at it, then: rm {}", quoted(path)),
         }
     }
+}
+
+/// Makes the registration of a worktree name its `.git` again.
+fn put_back_place(admin: &Path, link: &Path) -> Result<(), Error> {
+    let path = admin.join("gitdir");
+    let named = plain::read(&path).ok().and_then(|bytes| pointed_to(&bytes, admin));
+    if !admin.is_dir() || named.is_some_and(|named| tidy(&named) == link) {
+        return Ok(());
+    }
+    put(&path, format!("{}\n", link.display()).as_bytes())
 }
 
 /// Makes a file have these contents, whatever is there.

@@ -157,6 +157,7 @@ async fn the_humans_git_writes_through_no_link_that_an_agent_left() {
     }
     let pipe = bench.own().join("worktrees/26-11-20-jwt/refs/pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(admin.join("gitdir"), "/nowhere/.git\n").unwrap();
     // As `core.preferSymlinkRefs` has it.
     std::fs::remove_file(admin.join("HEAD")).unwrap();
     std::os::unix::fs::symlink("refs/heads/jwt", admin.join("HEAD")).unwrap();
@@ -165,6 +166,8 @@ async fn the_humans_git_writes_through_no_link_that_an_agent_left() {
     assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine\n");
     assert!(!planted.exists() && !pipe.exists());
     assert_eq!(git(&tree, &["log", "--format=%s", "-2"]), "b\na");
+    let named = std::fs::read_to_string(admin.join("gitdir")).unwrap();
+    assert_eq!(named.trim(), tree.join(".git").to_str().unwrap());
     assert_eq!(git(&tree, &["symbolic-ref", "HEAD"]), "refs/heads/jwt");
 }
 
