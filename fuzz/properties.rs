@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use samocode::agent::Event;
-use samocode::agent::claude::decode::ClaudeDecoder;
 use samocode::agent::stream::Lines;
+use samocode::agent::{Event, REGISTRY};
 use samocode::config::EnvFile;
 use samocode::config::file::{ConfigFile, assignment};
 use samocode::config::values;
@@ -95,20 +94,33 @@ pub(crate) fn signal(bytes: &[u8]) {
     }
 }
 
-/// The event stream of Claude Code, in chunks: no bytes may make the decoder panic, and where the
-/// chunks end changes nothing.
+/// The event stream of an agent, in chunks: no bytes may make a decoder panic, and where the chunks end
+/// changes nothing. The bytes say which agent's it is, and where the chunks end.
 pub(crate) fn stream(bytes: &[u8]) {
+    let mut seed =
+        bytes.iter().fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    let agents: Vec<_> = REGISTRY.specs().collect();
+    let agent = agents[usize::try_from(seed % agents.len() as u64).expect("one of them")];
     let decode = |chunks: &[&[u8]]| -> Vec<Event> {
-        let mut decoder = ClaudeDecoder::new("/home/u/shop".into());
+        let mut decoder = agent.decoder(Path::new("/home/u/shop"));
         let (mut lines, mut events) = (Lines::default(), Vec::new());
         for chunk in chunks {
-            lines.feed(chunk, &mut decoder, &mut |event| events.push(event));
+            lines.feed(chunk, &mut *decoder, &mut |event| events.push(event));
         }
-        lines.finish(&mut decoder, &mut |event| events.push(event));
+        lines.finish(&mut *decoder, &mut |event| events.push(event));
         events
     };
-    let (first, second) = bytes.split_at(bytes.len() / 2);
-    assert_eq!(decode(&[bytes]), decode(&[first, second]));
+    let (mut chunks, mut rest) = (Vec::new(), bytes);
+    while !rest.is_empty() {
+        // Some end after a byte, some are as long as all of it.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let longest = [2, 100, bytes.len().max(1)][usize::try_from(seed >> 62).expect("small") % 3];
+        let length = usize::try_from((seed >> 20) % longest as u64).expect("small");
+        let (chunk, after) = rest.split_at((length + 1).min(rest.len()));
+        chunks.push(chunk);
+        rest = after;
+    }
+    assert_eq!(decode(&[bytes]), decode(&chunks), "{:?}", agent.manifest().name);
 }
 
 /// A session's drop-in, as anyone may have edited it; and that what is written into a unit is one line

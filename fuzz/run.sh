@@ -30,10 +30,10 @@ cargo build --quiet --bins
 
 # Prints what came of one target; fails if an input did.
 fuzz() {
-    local target=$1 seeds=seeds/$1 log=artifacts/$1.log
+    local target=$1 seeds=("seeds/$1") log=artifacts/$1.log
     mkdir -p "corpus/$target" "artifacts/$target"
-    [[ $target == stream ]] && seeds=../tests/fixtures/claude
-    if "target/$host/debug/$target" "corpus/$target" "$seeds" -max_total_time="$seconds" \
+    [[ $target == stream ]] && seeds=(../tests/fixtures/{claude,codex,gemini})
+    if "target/$host/debug/$target" "corpus/$target" "${seeds[@]}" -max_total_time="$seconds" \
         -timeout=10 -rss_limit_mb=1024 -artifact_prefix="artifacts/$target/" >"$log" 2>&1; then
         echo "$target: $(grep -a '^Done ' "$log")"
     else

@@ -1,7 +1,12 @@
 //! The verbs of a confined agent: its worker performs them outside of the cage, as far as they are its.
 
-use crate::lab::{self, Bot, LabUser};
+use serde_json::json;
+
+use crate::lab::{self, Api, Bot, LabUser, Reply, Request};
 use crate::session::{BOUND, Session};
+
+/// What an agent does that does as samocode asks.
+const OBEDIENT: &str = include_str!("lab/api/obedient.sh");
 
 /// In its implementation phase the session `lead` begins two workers, waits, answers, merges and ends, all from its
 /// cage. It looks at what is there at every run, as an agent without a memory must.
@@ -61,10 +66,16 @@ fn leads(user: &LabUser, level: &str) {
     let bot = Bot::start();
     user.gets_messages_from(&bot);
     let agent = user.obedient_agent(LEADS);
+    leads_as(user, (&agent, &agent), level, &bot);
+}
+
+/// With one agent, and another in the phase of implementation, in which there is something to lead.
+fn leads_as(user: &LabUser, (agent, leading): (&str, &str), level: &str, bot: &Bot) {
     user.sh("mkdir -p ~/asked").ok();
     let project = user
         .project("shop")
-        .key("SAMOCODE_AGENT", &agent)
+        .key("SAMOCODE_AGENT", agent)
+        .key("SAMOCODE_AGENT_IMPLEMENTATION", leading)
         .key("SAMOCODE_MAX_RUNNING", "2")
         .key("SAMOCODE_TEST_COMMAND", "test -e shared.txt")
         .key("SAMOCODE_CONFINE", level)
@@ -132,6 +143,28 @@ fn a_confined_coordinator_begins_waits_answers_and_merges() {
 fn a_strictly_confined_coordinator_begins_waits_answers_and_merges() {
     let Some(lab) = lab::get() else { return };
     leads(&lab.user("strictlead"), "strict");
+}
+
+#[test]
+fn the_real_cli_as_a_confined_coordinator_begins_waits_answers_and_merges() {
+    let Some(lab) = lab::with_claude() else { return };
+    let (user, bot) = (lab.user("cagedclilead"), Bot::start());
+    let line = format!("{LEADS}\n{OBEDIENT}");
+    // One call of the Bash tool a run, whichever of the sessions asks.
+    let api = Api::start_with(move |request: &Request| {
+        let last = request.body["messages"].as_array().and_then(|all| all.last());
+        if last.is_some_and(|last| last.to_string().contains("tool_result")) {
+            return Reply::say("Done for now.");
+        }
+        Reply::tool("Bash", json!({"command": line, "timeout": 600_000}))
+    });
+    user.uses_claude(&api);
+    let claude = user.read(".config/samocode/env");
+    user.gets_messages_from(&bot);
+    let both = format!("{claude}{}", user.read(".config/samocode/env"));
+    user.write_env_file(both);
+    let agent = user.obedient_agent("");
+    leads_as(&user, (&agent, "claude"), "standard", &bot);
 }
 
 /// What a hostile coordinator puts into the folder of calls, and what it asks for.

@@ -133,7 +133,9 @@ fn signal() {
 
 #[test]
 fn stream() {
-    fuzz(&seeds("tests/fixtures/claude"), properties::stream);
+    let folders = ["claude", "codex", "gemini"].map(|agent| format!("tests/fixtures/{agent}"));
+    let seeds: Vec<_> = folders.iter().flat_map(|folder| seeds(folder)).collect();
+    fuzz(&seeds, properties::stream);
 }
 
 #[test]

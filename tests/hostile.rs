@@ -7,6 +7,8 @@ const ATTEMPTS: &str = r#"#!/bin/bash
 cd "$SAMOCODE_SESSION_DIR"
 if [ ! -e ~/tried ]; then
     touch ~/tried
+    # What is left of a program that crashes.
+    ulimit -c >~/cores
     # Words into the terminal behind `samocode run`.
     (: </dev/tty) 2>/dev/null && echo terminal >>~/got
     # The memory of worker and parent.
@@ -37,9 +39,11 @@ fn an_agent_gets_neither_terminal_nor_memory_and_none_of_its_links_is_followed()
         .key("SAMOCODE_AGENT", &user.command("agent"))
         .key("SAMOCODE_MAX_RETRIES", "1")
         .create();
-    user.sh("script -qec 'samocode run jwt --task t' /dev/null").cwd(&project.dir).output();
+    let run = "ulimit -c unlimited; script -qec 'samocode run jwt --task t' /dev/null";
+    user.sh(run).cwd(&project.dir).output();
     let session = project.named("jwt");
     assert!(user.exists("tried"));
+    assert_eq!(user.read("cores"), "0\n");
     let seen = user.read("seen");
     let (processes, own) = seen.split_once('\n').expect("two lines");
     assert!(processes.parse::<u32>().is_ok_and(|count| count >= 2), "{seen}");

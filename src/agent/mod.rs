@@ -214,9 +214,13 @@ impl Agent {
         own.into_iter().chain(known).chain(self.spec.own_folders(environment)).collect()
     }
 
-    /// The files with its settings and login besides.
+    /// The files with its settings and login besides, unless a variable names a folder: they are in it.
     #[must_use]
-    pub fn login_files(&self, home: &Path) -> Vec<PathBuf> {
+    pub fn login_files(&self, home: &Path, environment: &Environment) -> Vec<PathBuf> {
+        let folder = self.spec.manifest().credentials.folder;
+        if folder.is_some_and(|(name, _)| variable(environment, name).is_some()) {
+            return Vec::new();
+        }
         self.spec.files_at_home().iter().map(|file| home.join(file)).collect()
     }
 

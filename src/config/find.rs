@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::file::{ConfigFile, Entry};
+use super::within::{self, Within};
 use super::{Env, Error, dirs, is_trusted, keys};
 
 /// The name of a project's file.
@@ -33,7 +34,8 @@ pub struct Project {
 impl Project {
     /// Finds the project: the file `config` if given, else the first `.samocode` in `cwd` or above.
     /// In a linked git worktree the main checkout's file is used, so that a copy checked out with
-    /// the branch does not become a second project.
+    /// the branch does not become a second project; in a confined session's, and in its folder, none that
+    /// its agent could have written.
     ///
     /// # Errors
     /// [`Error::NoProject`], [`Error::Stranger`] for a file found in the search that belongs to
@@ -54,13 +56,16 @@ impl Project {
                 path.ok().filter(|_| config.to_str().is_some()).unwrap_or_else(|| cwd.join(config));
             return Self::read(&path, home.as_deref());
         }
-        let found = main_checkout(cwd)
-            .and_then(|main| walk_up(&main))
-            .or_else(|| walk_up(cwd))
-            .ok_or_else(|| {
-                let mut above = cwd.ancestors().map(|folder| folder.join(FILE_NAME));
-                Error::NoProject { cwd: cwd.to_owned(), folder: above.find(|path| path.is_dir()) }
-            })?;
+        let found = match within::session(cwd) {
+            Some(Within { outer, project }) => {
+                project.filter(|file| is_there(file)).or_else(|| walk_up(&outer))
+            }
+            None => main_checkout(cwd).and_then(|main| walk_up(&main)).or_else(|| walk_up(cwd)),
+        };
+        let found = found.ok_or_else(|| {
+            let mut above = cwd.ancestors().map(|folder| folder.join(FILE_NAME));
+            Error::NoProject { cwd: cwd.to_owned(), folder: above.find(|path| path.is_dir()) }
+        })?;
         let owner = fs::metadata(&found).map_err(|reason| Error::io("read", &found, reason))?.uid();
         if !is_trusted(owner, rustix::process::geteuid().as_raw()) {
             return Err(Error::Stranger { path: found, owner });
@@ -265,6 +270,36 @@ mod tests {
             "a folder of that name is not a project: {error}"
         );
         assert!(error.in_one_line().contains("samocode init"));
+    }
+
+    #[test]
+    fn in_a_confined_sessions_folders_no_file_of_its_agents_is_used() {
+        let base = tempfile::tempdir().unwrap();
+        let (shop, trees) = (base.path().join("shop"), base.path().join("trees"));
+        write(&shop.join(FILE_NAME), THREE);
+        let tree = trees.join("26-11-20-jwt");
+        let planted = tree.join("src/.samocode-repositories/deep.kept/project");
+        write(&tree.join(FILE_NAME), THREE);
+        write(&tree.join("src").join(FILE_NAME), THREE);
+        write(&planted, tree.join(FILE_NAME).to_str().unwrap());
+        let deep = tree.join("src/deep");
+        fs::create_dir_all(&deep).unwrap();
+        let found = |cwd: &Path| Project::find_with(None, cwd, &env()).map(|found| found.config);
+        assert_eq!(found(&tree).unwrap(), tree.join(FILE_NAME), "a worktree of somebody else's");
+
+        let kept = trees.join(within::REPOSITORIES).join("26-11-20-jwt.kept");
+        fs::create_dir_all(&kept).unwrap();
+        assert!(matches!(found(&deep), Err(Error::NoProject { .. })));
+        write(&kept.join(within::PROJECT), shop.join(FILE_NAME).to_str().unwrap());
+        assert_eq!(found(&deep).unwrap(), shop.join(FILE_NAME));
+        assert_eq!(found(&tree).unwrap(), shop.join(FILE_NAME));
+
+        // The session's folder, whose record is apart.
+        let session = shop.join("sessions/26-11-20-jwt");
+        write(&session.join(FILE_NAME), THREE);
+        assert_eq!(found(&session).unwrap(), session.join(FILE_NAME));
+        fs::create_dir_all(shop.join("sessions/.samocode/26-11-20-jwt")).unwrap();
+        assert_eq!(found(&session).unwrap(), shop.join(FILE_NAME));
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod values;
 mod veil;
 pub mod vocabulary;
+pub mod within;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -42,7 +42,7 @@ impl Checkout {
     fn new(project: &Project, name: impl AsRef<Path>) -> Self {
         let place = Self::place(project);
         let source = project.main_repo.clone();
-        let own = OwnRepository::of(place, name.as_ref(), &source);
+        let own = OwnRepository::of(place, name.as_ref(), project);
         Self { source, root: place.join(name), is_own: own.exists(), own }
     }
 
@@ -223,7 +223,9 @@ impl Checkout {
         }
         self.own.put_back()?;
         self.own.put_back_link(&self.root)?;
-        self.own.fetch().await
+        let fetched = self.own.fetch().await?;
+        self.own.settle_nested(&self.root)?;
+        Ok(fetched)
     }
 
     /// Takes over what the agent of a session with a repository of its own has committed so far, from a

@@ -217,6 +217,16 @@ pub fn make_room_for_files() -> io::Result<()> {
     try_files()
 }
 
+/// Keeps this process, and all that it starts, from leaving their memory in files when they crash: their
+/// keys are in it. A program that wants to may raise the limit again.
+pub fn leave_no_cores() {
+    let all = rustix::process::getrlimit(Resource::Core);
+    let none = Rlimit { current: Some(0), ..all };
+    if let Err(error) = rustix::process::setrlimit(Resource::Core, none) {
+        tracing::warn!("programs that crash may leave their memory in files: {error}");
+    }
+}
+
 /// Whether this process can open some files now.
 ///
 /// # Errors

@@ -116,7 +116,9 @@ impl Scene<'_> {
             git_files: git::named_by_settings(home),
             settings: tools::settings(home),
             login: agent.map(|agent| agent.login_folders(home, environment)).unwrap_or_default(),
-            login_files: agent.map(|agent| agent.login_files(home)).unwrap_or_default(),
+            login_files: agent
+                .map(|agent| agent.login_files(home, environment))
+                .unwrap_or_default(),
             service: agent
                 .map(|agent| network::service(agent.spec().manifest(), environment))
                 .unwrap_or_default(),

@@ -22,9 +22,9 @@ use super::follow::STARTING;
 use super::obstacles::{self, Obstacle};
 use super::preparing::{Shown, provide};
 use super::provision::Provided;
-use super::under_way::{RunFiles, RunUnderWay, temporary_name};
+use super::under_way::{RunFiles, RunUnderWay};
 use super::unready::Unready;
-use super::{Trouble, Worker, prepare, review, tick};
+use super::{Trouble, Worker, prepare, review, temporary, tick};
 
 /// The coarsest resolution of file times: one kernel tick at 100 Hz.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -281,7 +281,7 @@ impl Worker<'_> {
         self.end_outage()?;
         let phase = self.writer.state().phase();
         let started = plan.started(phase, log.clone(), self.confined());
-        let temporary = temporary_name(&plan.run);
+        let temporary = temporary::name(&plan.run);
         let make = move || tempfile::Builder::new().prefix(&temporary).rand_bytes(0).tempdir();
         let temporary = self.writer.record_start(started, make)?;
         self.writer.restore_overview()?;

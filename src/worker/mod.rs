@@ -51,6 +51,7 @@ mod setup;
 mod signal;
 mod signals;
 pub(crate) mod task;
+mod temporary;
 mod trouble;
 mod under_way;
 mod unready;

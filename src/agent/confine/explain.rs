@@ -6,6 +6,7 @@ use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
 use crate::config::confine::{CONNECT, READ};
 use crate::config::peers::{Peer, listed};
+use crate::platform::cage::places::HIDDEN;
 use crate::platform::confinement::Access;
 
 /// Whether something is open to a confined agent.
@@ -39,11 +40,18 @@ impl Verdict {
 #[must_use]
 pub fn explain(grants: &[Grant], path: &Path) -> Verdict {
     let path = resolved(path);
-    let covering = grants.iter().filter(|grant| path.starts_with(resolved(&grant.path)));
+    let covering = grants.iter().filter(|grant| covers(grant, &path));
     match covering.max_by_key(|grant| grant.access) {
         Some(grant) => Verdict::Open(grant.access, grant.because.describe()),
         None => Verdict::Closed { key: READ, value: path.display().to_string() },
     }
+}
+
+/// Whether a grant is about a path, which has no links in it.
+pub(super) fn covers(grant: &Grant, path: &Path) -> bool {
+    let granted = resolved(&grant.path);
+    let is_hidden = |folder: &&str| path.starts_with(folder) && !granted.starts_with(folder);
+    path.starts_with(&granted) && !HIDDEN.iter().any(is_hidden)
 }
 
 /// Whether a host is open, at a port or at those of the web.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{caches, resolved};
 use crate::agent::{Environment, variable};
-use crate::config::confine::{Confine, READ, WRITE};
+use crate::config::confine::{Confine, Level, READ, WRITE};
 use crate::config::peers::Peer;
 use crate::platform::cage::places::{DEVICES, LINKED, SHARED_MEMORY, SYSTEM};
 use crate::platform::confinement::Access;
@@ -16,7 +16,7 @@ pub enum Because {
     System,
     /// A device that every program may use.
     Device,
-    /// A folder with programs in the home folder.
+    /// A folder with programs: one of PATH, or a toolchain in the home folder.
     Programs,
     /// The agent's own program, or a file its command line names.
     Program,
@@ -55,7 +55,7 @@ impl Because {
         match self {
             Self::System => "part of the system".to_owned(),
             Self::Device => "a device".to_owned(),
-            Self::Programs => "programs in your home folder".to_owned(),
+            Self::Programs => "programs".to_owned(),
             Self::Program => "the agent's program".to_owned(),
             Self::GitSettings => "git's settings".to_owned(),
             Self::ToolSettings => "settings of a tool, without a login in them".to_owned(),
@@ -223,7 +223,7 @@ pub fn table(place: &Place<'_>, keys: &Confine) -> Vec<Grant> {
         rows.add(path, Access::Read, Because::System);
     }
     for file in LINKED {
-        rows.linked(Path::new(file));
+        rows.linked(Path::new(file), keys.level);
     }
     for path in DEVICES {
         rows.add(path, Access::Device, Because::Device);
@@ -277,9 +277,13 @@ impl Rows {
     }
 
     /// The folder that a file of the system really is in, since such a file is often replaced. A
-    /// folder that has others below it is too much.
-    fn linked(&mut self, file: &Path) {
+    /// folder that has others below it is too much, and so is one with sockets, as beside the servers to
+    /// ask for names, for an agent whose network is restricted.
+    fn linked(&mut self, file: &Path, level: Level) {
         let real = resolved(file);
+        if level == Level::Strict {
+            return self.add(real, Access::Read, Because::System);
+        }
         if let Some(folder) = real.parent().filter(|folder| folder.components().count() > 2) {
             self.add(folder, Access::Read, Because::System);
         }

@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use memchr::memmem;
 use rustix::fs::{Access as Mode, access};
 
+use super::explain::covers;
 use super::grants::{Because, Grant};
 use super::{Confinement, resolved};
 use crate::config::confine::{CONNECT, READ, SOCKETS, WRITE};
 use crate::config::peers::{Peer, listed};
 use crate::platform::confinement::Access;
 
-/// How programs say EACCES, EPERM and EROFS, without the first letter: some capitalize it.
-const REFUSALS: [&str; 3] = ["ermission denied", BY_FILTER, NOT_THERE];
+/// How programs say EACCES, EPERM, EROFS and ENOENT, without the first letter: some capitalize it.
+const REFUSALS: [&str; 4] = ["ermission denied", BY_FILTER, READ_ONLY, NOT_THERE];
 
 /// What a filter of system calls answers, and Landlock does not.
 const BY_FILTER: &str = "peration not permitted";
+
+/// What a view of its own answers to whoever changes what may only be read.
+const READ_ONLY: &str = "ead-only file system";
 
 /// How they say ENOENT, which is what a view of its own makes of what is closed.
 const NOT_THERE: &str = "o such file or directory";
@@ -55,7 +59,7 @@ pub fn refusals(confinement: &Confinement, home: &Path, text: &[u8]) -> BTreeMap
     let mut found = BTreeMap::new();
     for words in REFUSALS {
         for at in memmem::find_iter(text, words) {
-            let context = context(text, at);
+            let context = context(text, at, home);
             let is_not_there = words == NOT_THERE;
             let refused = refused(confinement, home, &context, is_not_there);
             let Some(refused) = refused else { continue };
@@ -67,16 +71,19 @@ pub fn refusals(confinement: &Confinement, home: &Path, text: &[u8]) -> BTreeMap
     found
 }
 
-/// What is written around the words: their line and the one before, since some programs name the path
-/// first; with the line ends and quotes of JSON as they were.
-fn context(text: &[u8], at: usize) -> String {
+/// What is written around the words: their line, and the one before if there is no path in theirs, since
+/// some programs name it first; with the line ends and quotes of JSON as they were.
+fn context(text: &[u8], at: usize, home: &Path) -> String {
     let clean =
         |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\\n", "\n").replace("\\\"", "\"");
     let before = clean(&text[at.saturating_sub(NEAR)..at]);
     let after = clean(&text[at..text.len().min(at + NEAR)]);
-    let lines: Vec<&str> = before.rsplit('\n').take(2).collect();
-    let before = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
-    format!("{before}{}", after.lines().next().unwrap_or_default())
+    let (above, before) = before.rsplit_once('\n').unwrap_or(("", &before));
+    let line = format!("{before}{}", after.lines().next().unwrap_or_default());
+    if paths(&line, home).next().is_some() {
+        return line;
+    }
+    format!("{}\n{line}", above.rsplit('\n').next().unwrap_or_default())
 }
 
 fn refused(
@@ -97,8 +104,10 @@ fn refused(
         let (what, value) = ("UNIX sockets".to_owned(), "any".to_owned());
         return Some(Refused { what, key: SOCKETS, value });
     }
-    let wants_to_write =
-        has(&["creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename"]);
+    let wants_to_write = has(&[READ_ONLY])
+        || has(&[
+            "creat", "writ", "mkdir", "touch", "remov", "unlink", "rm:", "mv:", "cp:", "rename",
+        ]);
     // No key should open the record, nor what of a shared repository is not for commits: git goes on
     // without its packed references, and its settings and hooks name programs.
     let never = confinement.grants.iter().filter_map(|grant| match grant.because {
@@ -130,7 +139,7 @@ fn refused(
 
 fn allowed(grants: &[Grant], path: &Path) -> Option<Access> {
     let path = resolved(path);
-    let covering = grants.iter().filter(|grant| path.starts_with(resolved(&grant.path)));
+    let covering = grants.iter().filter(|grant| covers(grant, &path));
     covering.map(|grant| grant.access).max()
 }
 
@@ -200,11 +209,22 @@ mod tests {
             (format!("cat: {file}: No such file or directory"), &file, READ),
             (format!("mkdir: cannot create directory ‘{new}’: Permission denied"), &new, WRITE),
             (format!("touch: cannot touch '{new}': Permission denied"), &new, WRITE),
+            (format!("bash: line 1: {file}: Read-only file system"), &file, WRITE),
+            (format!("[Errno 30] Read-only file system: '{file}'"), &file, WRITE),
         ] {
             assert_eq!(found(&closed, &open, &said), [(what.clone(), key, 1)], "{said}");
         }
         let twice = format!("cat: {file}: Permission denied\ncat: {file}: Permission denied\n");
         assert_eq!(found(&closed, &open, &twice), [(file.clone(), READ, 2)]);
+        // Each line is about its own path.
+        let both = format!(
+            "cat: {file}: Permission denied\ntouch: cannot touch '{new}': Permission denied\n\
+             bash: {file}: Permission denied"
+        );
+        assert_eq!(
+            found(&closed, &open, &both),
+            [(file.clone(), READ, 2), (new.clone(), WRITE, 1)]
+        );
     }
 
     #[test]

@@ -75,8 +75,8 @@ pub fn for_agent(confinement: &Confinement, support: &Support) -> String {
     let _ = writeln!(
         text,
         "samocode's verbs work: your worker performs them for your own session and those below it. \
-         \"Permission denied\" and \"Operation not permitted\" mostly mean this. Do not look for a \
-         way around it: find another way to do the work, or block and ask the human to set the key \
+         \"Permission denied\", \"Operation not permitted\" and \"Read-only file system\" mostly mean \
+         this. Do not look for a way around it: find another way to do the work, or block and ask the human to set the key \
          that opens what you need: {READ}, {WRITE}, {CONNECT} or {SOCKETS}."
     );
     text

@@ -8,7 +8,7 @@ use tracing::Level;
 
 use crate::config::Env;
 use crate::control::jobs::worker as job;
-use crate::platform::memory;
+use crate::platform::{limits, memory};
 use crate::service::exit::WorkerExit;
 use crate::service::foreground;
 use crate::service::launchd::supervised::Reporter;
@@ -42,6 +42,7 @@ impl Worker {
 
     async fn work(self) -> anyhow::Result<WorkerExit> {
         memory::seal();
+        limits::leave_no_cores();
         // Fails only when the supervising parent is already gone.
         if foreground::end_with_parent().is_err() {
             return Ok(WorkerExit::Interrupted);

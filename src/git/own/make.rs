@@ -9,6 +9,7 @@ use super::put_back::{ALTERNATES, remove};
 use super::references::{of_project, packed, update};
 use super::settings::{self, HOOKS_PATH, is_in_worktree};
 use super::{BASE, CONFIG, MIRRORED, MOVED, OwnRepository, WORK, io};
+use crate::config::within::REPOSITORIES;
 use crate::git::command::git_for_reading;
 use crate::git::fetch::freshened;
 use crate::git::plan::{Start, WorktreePlan};
@@ -103,6 +104,7 @@ impl OwnRepository {
                 write(&self.kept.join("hooks").join(name), &bytes, mode)?;
             }
         }
+        self.keep_project()?;
         self.keep_branch(&plan.branch)
     }
 
@@ -240,7 +242,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 fn sync(folder: &Path) -> Result<(), Error> {
     fs::File::open(folder).and_then(|open| open.sync_all()).map_err(io("sync", folder))?;
     for entry in fs::read_dir(folder).map_err(io("read", folder))?.flatten() {
-        if folder.file_name().is_some_and(|name| name == super::REPOSITORIES) {
+        if folder.file_name().is_some_and(|name| name == REPOSITORIES) {
             break;
         }
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -21,7 +21,9 @@
 
 mod fetch;
 mod lfs;
+mod links;
 mod make;
+mod nested;
 mod put_back;
 mod references;
 mod remove;
@@ -34,12 +36,11 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::command::bare_git;
 use super::reader::{Reader, open};
+use crate::config::Project;
+use crate::config::within::{KEPT, PROJECT, REPOSITORIES};
 
 pub use fetch::Fetched;
 pub(super) use make::Made;
-
-/// Where the repositories of a project's sessions are, below its folder for worktrees.
-const REPOSITORIES: &str = ".samocode-repositories";
 
 /// Branches that sessions' work was fetched as, in the project's repository.
 const WORK: &str = "refs/samocode/work";
@@ -59,6 +60,8 @@ pub(super) struct OwnRepository {
     kept: PathBuf,
     /// The project's folder, in the repository whose objects it shares.
     source: PathBuf,
+    /// The project's file.
+    project: PathBuf,
 }
 
 /// Files in the folder of what is kept.
@@ -69,11 +72,16 @@ const MIRRORED: [&str; 2] = ["hooks", "info"];
 
 impl OwnRepository {
     /// That of the session in a folder of this name.
-    pub(super) fn of(worktrees: &Path, name: &Path, source: &Path) -> Self {
+    pub(super) fn of(worktrees: &Path, name: &Path, project: &Project) -> Self {
         let all = worktrees.join(REPOSITORIES);
         let mut kept = all.join(name).into_os_string();
-        kept.push(".kept");
-        Self { folder: all.join(name), kept: kept.into(), source: source.to_owned() }
+        kept.push(KEPT);
+        Self {
+            folder: all.join(name),
+            kept: kept.into(),
+            source: project.main_repo.clone(),
+            project: project.config.clone(),
+        }
     }
 
     /// Whether it was made.

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{CONFIG, MIRRORED, OwnRepository, io, stored};
+use super::links::take_out_links;
+use super::{CONFIG, MIRRORED, OwnRepository, PROJECT, io, stored};
 use crate::git::leftovers::{pointed_to, registered_as};
 use crate::git::reader::tidy;
 use crate::git::{Error, plain, quoted};
@@ -49,6 +50,7 @@ impl OwnRepository {
         for file in FOREIGN {
             remove(&self.folder.join(file))?;
         }
+        take_out_links(&self.folder)?;
         self.put_back_registrations()?;
         let kept = self.kept.join(CONFIG);
         let config = fs::read(&kept).map_err(io("read", &kept))?;
@@ -57,7 +59,13 @@ impl OwnRepository {
         for folder in MIRRORED {
             mirror(&self.kept.join(folder), &self.folder.join(folder))?;
         }
-        Ok(())
+        self.keep_project()
+    }
+
+    /// Notes which project it is of, for whoever is in its worktree.
+    pub(super) fn keep_project(&self) -> Result<(), Error> {
+        use std::os::unix::ffi::OsStrExt as _;
+        put(&self.kept.join(PROJECT), self.project.as_os_str().as_bytes())
     }
 
     /// Makes each worktree share this repository again: git in one would take settings and hooks from
@@ -84,8 +92,9 @@ impl OwnRepository {
         let is_file = link.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let named = plain::read(&link).ok().filter(|_| is_file);
         let named = named.and_then(|bytes| pointed_to(bytes.strip_prefix(b"gitdir: ")?, root));
-        if named.is_some_and(|named| tidy(&named).parent() == Some(&all)) {
-            return Ok(());
+        if let Some(admin) = named.map(|named| tidy(&named)).filter(|it| it.parent() == Some(&all))
+        {
+            return put_back_place(&admin, &tidy(&link));
         }
         let Some(known) = registered_as(&tidy(&self.folder), &tidy(root)) else { return Ok(()) };
         if link.symlink_metadata().is_ok() {
@@ -144,8 +153,18 @@ impl OwnRepository {
     }
 }
 
+/// Makes the registration of a worktree name its `.git` again.
+fn put_back_place(admin: &Path, link: &Path) -> Result<(), Error> {
+    let path = admin.join("gitdir");
+    let named = plain::read(&path).ok().and_then(|bytes| pointed_to(&bytes, admin));
+    if !admin.is_dir() || named.is_some_and(|named| tidy(&named) == link) {
+        return Ok(());
+    }
+    put(&path, format!("{}\n", link.display()).as_bytes())
+}
+
 /// Makes a file have these contents, whatever is there.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
     if is_file && plain::read(path).is_ok_and(|found| found == bytes) {
         return Ok(());

@@ -83,6 +83,15 @@ pub(super) fn text(listed: &[(String, String)], barred_filters: &[String]) -> St
     text
 }
 
+/// The text of a settings file that says just this.
+pub(super) fn lines(listed: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (key, value) in listed {
+        add(&mut text, key, value);
+    }
+    text
+}
+
 fn is_wanted(key: &str, value: &str) -> bool {
     let section = key.split('.').next().unwrap_or_default();
     match section {

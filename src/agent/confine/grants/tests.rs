@@ -49,10 +49,29 @@ fn access(path: &str) -> Option<Access> {
 }
 
 #[test]
+fn what_lies_beside_the_file_of_servers_for_names_is_closed_at_the_level_strict() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().canonicalize().unwrap();
+    let (file, link) = (root.join("run/resolve/stub.conf"), root.join("resolv.conf"));
+    std::fs::create_dir_all(root.join("run/resolve")).unwrap();
+    std::fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let opened = |level| {
+        let mut rows = Rows(Vec::new());
+        rows.linked(&link, level);
+        rows.0.remove(0).path
+    };
+    assert_eq!(opened(Level::Standard), root.join("run/resolve"));
+    assert_eq!(opened(Level::Strict), file);
+}
+
+#[test]
 fn an_agent_reaches_its_work_and_the_system_and_nothing_else() {
     for (path, wanted) in [
         ("/usr/bin/cc", Some(Access::Read)),
         ("/dev/null", Some(Access::Device)),
+        ("/var/lib/dpkg/status", Some(Access::Read)),
+        ("/var/lib/incus/unix.socket", None),
         ("/home/u/tools/x", Some(Access::Read)),
         ("/home/u/.npm/lib/node_modules/@y/z.js", Some(Access::Read)),
         ("/home/u/.npm/lib/other", None),

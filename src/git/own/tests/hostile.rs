@@ -136,3 +136,89 @@ async fn a_file_that_git_would_repeat_is_not_read_through_a_link() {
         assert!(said.contains("is a link") && !said.contains("s3cret"), "{file}: {said}");
     }
 }
+
+#[tokio::test]
+async fn the_humans_git_writes_through_no_link_that_an_agent_left() {
+    let bench = Bench::new(Lab::new());
+    let tree = bench.made().await;
+    bench.commit(&tree, "a");
+    let mine = bench.lab.root().join("mine");
+    std::fs::write(&mine, "mine\n").unwrap();
+    let planted = bench.lab.root().join("planted");
+    let admin = bench.own().join("worktrees/26-11-20-jwt");
+    for (link, target) in [
+        (admin.join("logs/HEAD"), &mine),
+        (admin.join("COMMIT_EDITMSG"), &planted),
+        (admin.join("MERGE_MSG"), &mine),
+        (bench.own().join("logs/refs/heads/jwt"), &mine),
+    ] {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+    }
+    let pipe = bench.own().join("worktrees/26-11-20-jwt/refs/pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(admin.join("gitdir"), "/nowhere/.git\n").unwrap();
+    // As `core.preferSymlinkRefs` has it.
+    std::fs::remove_file(admin.join("HEAD")).unwrap();
+    std::os::unix::fs::symlink("refs/heads/jwt", admin.join("HEAD")).unwrap();
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    git(&tree, &["commit", "--quiet", "--allow-empty", "-m", "b"]);
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine\n");
+    assert!(!planted.exists() && !pipe.exists());
+    assert_eq!(git(&tree, &["log", "--format=%s", "-2"]), "b\na");
+    let named = std::fs::read_to_string(admin.join("gitdir")).unwrap();
+    assert_eq!(named.trim(), tree.join(".git").to_str().unwrap());
+    assert_eq!(git(&tree, &["symbolic-ref", "HEAD"]), "refs/heads/jwt");
+}
+
+#[tokio::test]
+async fn a_repository_in_the_worktree_runs_nothing_when_the_humans_git_asks_it() {
+    let bench = Bench::new(Lab::new());
+    let tree = bench.made().await;
+    let ran = bench.lab.root().join("ran");
+    let evil = bench.lab.root().join("evil");
+    crate::write_program(&evil, format!("#!/bin/sh\ntouch {}\ncat\n", ran.display()));
+    let evil = evil.to_str().unwrap();
+    let made = |folder: &Path| {
+        std::fs::create_dir_all(folder).unwrap();
+        git(folder, &["init", "--quiet"]);
+        std::fs::write(folder.join("file"), "a").unwrap();
+        std::fs::write(folder.join(".gitattributes"), "* filter=x\n").unwrap();
+        git(folder, &["add", "--all"]);
+        git(folder, &["commit", "--quiet", "-m", "a"]);
+    };
+    let arm = |folder: &Path| {
+        git(folder, &["config", "remote.origin.url", "https://example.org/x.git"]);
+        // The last: git here would read it, too.
+        for key in ["filter.x.clean", "core.fsmonitor", "include.path"] {
+            git(folder, &["config", key, evil]);
+        }
+        std::fs::write(folder.join("file"), "b").unwrap();
+    };
+    // One in another, and one whose repository is elsewhere.
+    let (sub, deep, away) = (tree.join("sub"), tree.join("sub/deep"), tree.join("away"));
+    for folder in [&sub, &deep, &away] {
+        made(folder);
+    }
+    git(&sub, &["add", "deep"]);
+    git(&sub, &["commit", "--quiet", "-m", "deep"]);
+    git(&tree, &["add", "sub", "away"]);
+    git(&tree, &["commit", "--quiet", "-m", "sub"]);
+    for folder in [&deep, &sub, &away] {
+        arm(folder);
+    }
+    std::fs::copy(evil, sub.join(".git/hooks/post-index-change")).unwrap();
+    let elsewhere = bench.lab.root().join("elsewhere.git");
+    std::fs::rename(away.join(".git"), &elsewhere).unwrap();
+    std::fs::write(away.join(".git"), format!("gitdir: {}\n", elsewhere.display())).unwrap();
+    let _ = std::fs::remove_file(&ran);
+    assert_eq!(bench.take_over().await, Fetched::Up);
+    for args in [["status", "--porcelain"], ["diff", "--submodule=diff"]] {
+        let done = std::process::Command::new("git").arg("-C").arg(&tree).args(args).output();
+        assert!(done.unwrap().status.success());
+        assert!(!ran.exists(), "{args:?} ran it");
+    }
+    assert_eq!(git(&sub, &["log", "--format=%s"]), "deep\na");
+    assert_eq!(git(&sub, &["remote", "get-url", "origin"]), "https://example.org/x.git");
+    assert!(git(&tree, &["status", "--porcelain"]).contains("M sub"));
+}

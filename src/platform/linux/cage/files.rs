@@ -60,7 +60,11 @@ pub(super) fn own(landlock: u32) -> Rights {
         _ => 0x1_FFFF,
     };
     let of = |access| rights(access, Path::new("/"), Sockets::None).bits() & known;
-    Rights { terminals: of(Access::Device), shared_memory: of(Access::Write) }
+    Rights {
+        listing: AccessFs::ReadDir as u64,
+        terminals: of(Access::Device),
+        shared_memory: of(Access::Write),
+    }
 }
 
 fn rights(access: Access, path: &Path, sockets: Sockets) -> BitFlags<AccessFs> {

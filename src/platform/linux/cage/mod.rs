@@ -19,7 +19,7 @@ use seccompiler::BpfProgram;
 use network::Listeners;
 use view::{Possible, View};
 
-use crate::platform::confinement::{CageError, Lack, Network, Rules, Sockets, Support};
+use crate::platform::confinement::{CageError, Lack, Network, Rule, Rules, Sockets, Support};
 use crate::platform::handover::Handover;
 
 /// Whether processes are confined unless somebody says otherwise.
@@ -78,6 +78,7 @@ impl Cage {
     /// # Errors
     /// If the kernel has no Landlock or refuses a rule, or a network of its own is not possible.
     pub fn build(rules: &Rules) -> Result<Self, CageError> {
+        let rules = &in_parts(rules);
         let landlock = enter::landlock_version();
         // With a view, the sockets of others are not there to be connected to, and Landlock holds
         // those without a name.
@@ -133,6 +134,16 @@ impl Cage {
         }
         enter::enter(&self.ruleset, &self.filters)
     }
+}
+
+/// The rules, and what they say of the root said of each thing in it: a view has a root of its own.
+fn in_parts(rules: &Rules) -> Rules {
+    let mut all = rules.clone();
+    for rule in rules.paths.iter().filter(|rule| rule.path.parent().is_none()) {
+        let entries = std::fs::read_dir("/").into_iter().flatten().flatten();
+        all.paths.extend(entries.map(|entry| Rule { path: entry.path(), access: rule.access }));
+    }
+    all
 }
 
 #[cfg(test)]

@@ -21,6 +21,19 @@ pub const SYSTEM: &[&str] = &[
     "/home/linuxbrew/.linuxbrew",
 ];
 
+/// Folders of these that have sockets of programs which do as root, or as another user, what they are asked.
+/// A view hides them, unless they are named.
+pub const HIDDEN: &[&str] = &[
+    "/var/lib/containerd",
+    "/var/lib/docker",
+    "/var/lib/incus",
+    "/var/lib/libvirt",
+    "/var/lib/lxd",
+    "/var/lib/mysql",
+    "/var/lib/postgresql",
+    "/nix/var/nix/daemon-socket",
+];
+
 /// Files that are often links to elsewhere.
 pub const LINKED: &[&str] = &["/etc/resolv.conf", "/etc/localtime"];
 

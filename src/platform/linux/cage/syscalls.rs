@@ -51,9 +51,9 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNET,
 ];
 
-/// Kinds of sockets that no build needs. `AF_XDP` is 44.
-const FAMILIES: &[libc::c_int] =
-    &[libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_KEY, libc::AF_BLUETOOTH, 44];
+/// The kinds of sockets that programs need, besides UNIX sockets. The kernel loads its module for any
+/// other, and many of those have had faults.
+const FAMILIES: &[libc::c_int] = &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// Requests that type into a terminal, or read its screen: `TIOCSTI` and `TIOCLINUX`.
 const TERMINAL: &[u64] = &[0x5412, 0x541C];
@@ -122,11 +122,15 @@ fn refused(sockets: Sockets, landlock: u32) -> Result<Table, seccompiler::Backen
         table.insert(number(*call), others);
     }
     let mut families = FAMILIES.to_vec();
-    if sockets == Sockets::None && !files::hold_sockets(landlock) {
+    if sockets == Sockets::Any || files::hold_sockets(landlock) {
         families.push(libc::AF_UNIX);
     }
-    let families = families.iter().map(|family| rule(0, Comparison::Is(unsigned(*family))));
-    table.insert(number(libc::SYS_socket), families.collect::<Result<_, _>>()?);
+    let others = |families: &[libc::c_int]| {
+        let none = families.iter().map(|family| condition(0, Comparison::IsNot(unsigned(*family))));
+        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(none.collect::<Result<_, _>>()?)?])
+    };
+    table.insert(number(libc::SYS_socket), others(&families)?);
+    table.insert(number(libc::SYS_socketpair), others(&[libc::AF_UNIX])?);
     if landlock < HOLDS_TRUNCATE {
         table.insert(number(libc::SYS_truncate), Vec::new());
     }
@@ -141,13 +145,19 @@ enum Comparison {
 }
 
 fn rule(argument: u8, comparison: Comparison) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(vec![condition(argument, comparison)?])
+}
+
+fn condition(
+    argument: u8,
+    comparison: Comparison,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
     let (operator, value) = match comparison {
         Comparison::Is(value) => (SeccompCmpOp::Eq, value),
         Comparison::IsNot(value) => (SeccompCmpOp::Ne, value),
         Comparison::Has(flag) => (SeccompCmpOp::MaskedEq(flag), flag),
     };
-    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
-    SeccompRule::new(vec![condition])
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
 }
 
 fn compile(table: Table, errno: libc::c_int) -> Result<BpfProgram, CageError> {
@@ -178,6 +188,11 @@ mod tests {
 
     /// What the filter says of a call without arguments, as the kernel runs it.
     fn answer(program: &BpfProgram, call: u32) -> u32 {
+        answer_to(program, call, 0)
+    }
+
+    /// What it says of one with a first argument.
+    fn answer_to(program: &BpfProgram, call: u32, argument: i32) -> u32 {
         // Of x86_64 and aarch64.
         let arch = if cfg!(target_arch = "x86_64") { 0xC000_003E } else { 0xC000_00B7 };
         let (mut at, mut value) = (0, 0);
@@ -186,7 +201,10 @@ mod tests {
             let hits = match u32::from(step.code) & 0xF7 {
                 code if code == libc::BPF_RET => return step.k,
                 code if code & 7 == libc::BPF_LD => {
-                    value = [call, arch].get(step.k as usize / 4).copied().unwrap_or(0);
+                    value = [call, arch, 0, 0, argument.cast_unsigned()]
+                        .get(step.k as usize / 4)
+                        .copied()
+                        .unwrap_or(0);
                     at += 1;
                     continue;
                 }
@@ -201,6 +219,24 @@ mod tests {
             };
             at += 1 + usize::from(if hits { step.jt } else { step.jf });
         }
+    }
+
+    #[test]
+    fn sockets_are_of_the_kinds_that_programs_need_and_pairs_are_unix_sockets() {
+        let of = |call: libc::c_long| u32::try_from(call).unwrap();
+        let (socket, pair) = (of(libc::SYS_socket), of(libc::SYS_socketpair));
+        let is_open = |sockets, call, family| {
+            let [_, refused] = filters(sockets, 7).unwrap();
+            answer_to(&refused, call, family) == libc::SECCOMP_RET_ALLOW
+        };
+        let open = |sockets, call| -> Vec<i32> {
+            (0..48).filter(|family| is_open(sockets, call, *family)).collect()
+        };
+        let network = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+        assert_eq!(open(Sockets::None, socket), network);
+        let with_unix = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+        assert_eq!(open(Sockets::Any, socket), with_unix);
+        assert_eq!(open(Sockets::None, pair), [libc::AF_UNIX]);
     }
 
     #[test]

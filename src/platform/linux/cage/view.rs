@@ -5,68 +5,34 @@
 //! All is prepared before the fork; the child makes system calls only.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
+mod plan;
+
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use plan::{Plan, Step, text};
+
 use super::network::Listeners;
-use crate::platform::confinement::{Access, Rule, Rules};
+use crate::platform::confinement::Rules;
 
-/// Where the new root is mounted before it becomes the root. What is there stays reachable below `OLD`.
+/// Where the new root is mounted before it becomes the root. What is there stays reachable below `/.old`.
 const BASE: &CStr = c"/tmp";
-/// The old root, until it is let go.
-const OLD: &str = "/.old";
-/// Most links that a path may lead through, as the kernel has it.
-const MOST_LINKS: usize = 40;
-
-/// The links that programs count on.
-const LINKS: [(&str, &str); 6] = [
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
-    ("/dev/ptmx", "pts/ptmx"),
-    // Temporary files that are to outlive a boot; nothing here does.
-    ("/var/tmp", "/tmp"),
-];
-
 /// Terminals, shared memory and temporary files of its own.
 const TERMINALS: &str = "/dev/pts";
 const SHARED_MEMORY: &str = "/dev/shm";
 const TEMPORARY: &str = "/tmp";
-
-/// One step of building the view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Folder(CString),
-    File(CString),
-    Link {
-        target: CString,
-        at: CString,
-    },
-    Bind {
-        from: CString,
-        at: CString,
-    },
-    /// Makes what is there read-only, with the flags that its mount has.
-    Keep {
-        at: CString,
-        flags: libc::c_ulong,
-    },
-}
 
 /// A view that is ready to be entered.
 #[derive(Debug)]
 pub(super) struct View {
     steps: Vec<Step>,
     work: CString,
-    /// Whether `/tmp` may be written: only if nothing is below it that may not.
+    /// Whether `/tmp` is its own, to be written.
     has_temporary: bool,
     uid_map: String,
     gid_map: String,
@@ -79,100 +45,9 @@ pub(super) struct View {
 /// Landlock's rights, as bits that this kernel knows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rights {
+    pub(super) listing: u64,
     pub(super) terminals: u64,
     pub(super) shared_memory: u64,
-}
-
-/// What the view consists of, while it is planned.
-#[derive(Debug, Default)]
-struct Plan {
-    /// What is bound: real paths.
-    real: BTreeSet<PathBuf>,
-    /// Links, with what they say.
-    links: Vec<(PathBuf, PathBuf)>,
-    /// What is made read-only: real paths, with the flags of their mounts.
-    kept: Vec<(PathBuf, libc::c_ulong)>,
-}
-
-impl Plan {
-    /// Adds a path and the links that it leads through. Returns where it really is, unless it does not
-    /// exist.
-    fn walk(&mut self, path: &Path, depth: usize) -> Option<PathBuf> {
-        let mut real = PathBuf::from("/");
-        for component in path.components() {
-            match component {
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-                Component::ParentDir => drop(real.pop()),
-                Component::Normal(name) => {
-                    let next = real.join(name);
-                    let Ok(target) = std::fs::read_link(&next) else {
-                        real = next;
-                        continue;
-                    };
-                    if depth == 0 {
-                        return None;
-                    }
-                    self.links.push((next, target.clone()));
-                    real = self.walk(&real.join(target), depth - 1)?;
-                }
-            }
-        }
-        real.symlink_metadata().is_ok().then_some(real)
-    }
-
-    /// The steps: outer folders first; what is below something bound is there already.
-    fn steps(&self) -> Result<Vec<Step>, std::ffi::NulError> {
-        let mut bound: Vec<&Path> = Vec::new();
-        for path in &self.real {
-            if !bound.iter().any(|outer| path.starts_with(outer)) {
-                bound.push(path);
-            }
-        }
-        let mut steps = Vec::new();
-        let mut made: BTreeSet<PathBuf> = BTreeSet::new();
-        let mut above = |path: &Path, steps: &mut Vec<Step>| -> Result<(), std::ffi::NulError> {
-            let mut outer: Vec<&Path> = path.ancestors().skip(1).collect();
-            outer.reverse();
-            for folder in outer.into_iter().filter(|folder| folder.parent().is_some()) {
-                if made.insert(folder.to_owned()) {
-                    steps.push(Step::Folder(text(folder)?));
-                }
-            }
-            Ok(())
-        };
-        for path in &bound {
-            above(path, &mut steps)?;
-            let place = if path.is_dir() { Step::Folder } else { Step::File };
-            steps.push(place(text(path)?));
-            let from = [OLD.as_bytes(), path.as_os_str().as_bytes()].concat();
-            steps.push(Step::Bind { from: CString::new(from)?, at: text(path)? });
-        }
-        for (at, target) in &self.links {
-            if !bound.iter().any(|outer| at.starts_with(outer)) {
-                above(at, &mut steps)?;
-                steps.push(Step::Link { target: text(target)?, at: text(at)? });
-            }
-        }
-        for (at, flags) in &self.kept {
-            if bound.iter().any(|outer| at.starts_with(outer)) {
-                steps.push(Step::Keep { at: text(at)?, flags: *flags });
-            }
-        }
-        Ok(steps)
-    }
-
-    /// Adds what is to be read-only, unless it does not exist or is a link.
-    fn keep(&mut self, path: &Path) {
-        let is_link = |meta: std::fs::Metadata| meta.file_type().is_symlink();
-        if path.symlink_metadata().map_or(true, is_link) {
-            return;
-        }
-        if let (Ok(real), Ok(volume)) = (path.canonicalize(), rustix::fs::statvfs(path)) {
-            // What a mount was given besides may not be taken from it.
-            let flags = volume.f_flag.bits() & (libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC);
-            self.kept.push((real, flags));
-        }
-    }
 }
 
 impl View {
@@ -183,23 +58,15 @@ impl View {
         listeners: Option<Listeners>,
     ) -> io::Result<Self> {
         let Rules { paths, work, kept, .. } = rules;
-        let mut plan = Plan::default();
         let own = [TERMINALS, SHARED_MEMORY, "/dev/ptmx"].map(Path::new);
-        for rule in paths.iter().filter(|rule| !own.contains(&rule.path.as_path())) {
-            if let Some(real) = plan.walk(&rule.path, MOST_LINKS) {
-                plan.real.insert(real);
-            }
-        }
+        let mut plan = Plan::of(paths.iter().filter(|rule| !own.contains(&rule.path.as_path())));
         kept.iter().for_each(|path| plan.keep(path));
-        let may_write =
-            |rule: &Rule| !rule.path.starts_with(TEMPORARY) || rule.access == Access::Write;
-        plan.links.extend(LINKS.map(|(at, target)| (at.into(), target.into())));
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         let map = |id: u32| format!("{id} {id} 1");
         Ok(Self {
             steps: plan.steps()?,
             work: text(work)?,
-            has_temporary: paths.iter().all(may_write),
+            has_temporary: plan.is_free(Path::new(TEMPORARY)),
             uid_map: map(uid.as_raw()),
             gid_map: map(gid.as_raw()),
             rights,
@@ -226,6 +93,11 @@ impl View {
                 Step::Bind { from, at } => {
                     mount(from, at, None, libc::MS_BIND | libc::MS_REC, None)?;
                 }
+                Step::ReadOnly(at) => make_read_only(at)?,
+                Step::Hide(at) => {
+                    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_RDONLY;
+                    mount(c"tmpfs", at, Some(c"tmpfs"), flags, Some(c"mode=555"))?;
+                }
                 Step::Keep { at, flags } => {
                     mount(at, at, None, libc::MS_BIND, None)?;
                     let read_only = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | flags;
@@ -245,6 +117,8 @@ impl View {
         )?;
         let flags = libc::MS_NOSUID | libc::MS_NODEV;
         mount(c"tmpfs", c"/dev/shm", Some(c"tmpfs"), flags, Some(c"mode=1777"))?;
+        // Nothing is there but what may be read.
+        allow(ruleset, c"/", self.rights.listing)?;
         allow(ruleset, c"/dev/pts", self.rights.terminals)?;
         allow(ruleset, c"/dev/shm", self.rights.shared_memory)?;
         if self.has_temporary {
@@ -302,7 +176,7 @@ fn enters(more: libc::c_int) -> bool {
     command.spawn().is_err_and(|error| error.raw_os_error() == Some(ENTERED))
 }
 
-/// Makes namespaces, these and those of every view, and an empty root with the old one in `OLD`.
+/// Makes namespaces, these and those of every view, and an empty root with the old one in `/.old`.
 fn new_root(uid_map: &str, gid_map: &str, more: libc::c_int) -> io::Result<()> {
     let spaces = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | more;
     // SAFETY: system calls on numbers and C strings. A process that is not dumpable cannot write its
@@ -341,6 +215,28 @@ fn mount(
     check(unsafe {
         libc::mount(from.as_ptr(), at.as_ptr(), pointer(kind), flags, pointer(options).cast())
     })
+}
+
+/// Makes a mount read-only, with those below it: what is in them keeps its mode, times and attributes.
+fn make_read_only(at: &CStr) -> io::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: a C string, and a structure of the kernel's that lives until the call returns.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            at.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn make_folder(at: &CStr) -> io::Result<()> {
@@ -389,8 +285,4 @@ fn exists_or(result: libc::c_int) -> io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         done => done,
     }
-}
-
-fn text(path: &Path) -> Result<CString, std::ffi::NulError> {
-    CString::new(path.as_os_str().as_bytes())
 }

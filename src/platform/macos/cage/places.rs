@@ -14,6 +14,9 @@ pub const SYSTEM: &[&str] = &[
     "/Applications",
 ];
 
+/// Folders of these that are hidden: there are no views of their own.
+pub const HIDDEN: &[&str] = &[];
+
 /// Files that are often links to elsewhere.
 pub const LINKED: &[&str] = &["/etc/resolv.conf", "/etc/localtime"];
 
