@@ -236,7 +236,8 @@ struct Kept {
 /// Makes the worktree again on the session's branch, with the files that were saved from it.
 async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>, Option<String>)> {
     let folder = Folder::new(&kept.path);
-    let branch = folder.read_hook().and_then(|hook| hook.branch);
+    let (since, branch) =
+        folder.read_hook().map(|hook| (hook.since, hook.branch)).unwrap_or_default();
     let (Some(branch), Some(_)) = (branch, git::root(&context.project.main_repo)?) else {
         return Ok((None, None));
     };
@@ -256,6 +257,15 @@ async fn worktree_of(context: &Context, kept: &Kept) -> Result<(Option<PathBuf>,
     made.notes.iter().for_each(|note| context.warnings.add(note.to_string()));
     let root = checkout.root().to_owned();
     let rescued = git::bring_back(&root, &kept.name).await?;
+    // HEAD was on no branch, or the branch has moved since.
+    if rescued.is_none()
+        && let Some(saved) = git::saved_since(&root, &kept.name, since)?
+    {
+        context.warnings.add(format!(
+            "{saved} has what was saved from the worktree; it was not brought back, since branch {branch} is at another commit; look at it with: git -C {} show {saved}",
+            crate::service::quoted(&root)
+        ));
+    }
     Ok((Some(root), rescued))
 }
 

@@ -154,7 +154,7 @@ fn as_the_worker_finds_it(session: &Session, vouchers: &Vouchers) -> Result<Stat
     if let Some(edit) = edit.filter(|_| !session.is_worked_on()) {
         apply(&mut state, edit.event());
     }
-    for (_, message) in portion(&session.folder, session.folder.unread()?.messages) {
+    for (_, message) in portion(&state, &session.folder, session.folder.unread()?.messages) {
         let is_known = state.unseen.contains(&message.id) || session.folder.was_read(&message.id);
         if !is_known {
             let event = vouched(&state, &message, vouchers);

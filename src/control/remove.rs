@@ -104,6 +104,7 @@ pub(super) async fn put_away(on: &Operation<'_>, target: Target) -> Result<Remov
     let Target { context, session } = target;
     check_none_below(&session)?;
     let hook = session.hook()?;
+    check_archive(&session)?;
     // The worktree first: only its removal may be refused, and then nothing has been changed.
     let (worktree, rescued) = remove_worktree(&context, &session).await?;
     crash_point("the worktree is removed");
@@ -218,6 +219,23 @@ async fn retire(on: &Operation<'_>, context: &Context, session: &Session) -> Res
     Ok(())
 }
 
+/// The folder that the session's is moved to.
+fn archive_of(folder: &Path) -> PathBuf {
+    folder.parent().unwrap_or(folder).join(ARCHIVE)
+}
+
+/// Refuses a session whose folder could not be moved once its worktree is gone.
+fn check_archive(session: &Session) -> Result<()> {
+    let folder = session.folder.path();
+    let archive = archive_of(folder);
+    make_folder(&archive)?;
+    for place in [Some(archive.as_path()), folder.parent()].into_iter().flatten() {
+        let action = || format!("move {} to {}", folder.display(), archive.display());
+        tempfile::tempfile_in(place).attempt(action)?;
+    }
+    Ok(())
+}
+
 /// Moves the session's folder to the archive and returns its new path.
 fn archive(session: &Session) -> Result<PathBuf> {
     let folder = session.folder.path();
@@ -241,7 +259,7 @@ fn archive(session: &Session) -> Result<PathBuf> {
     }
     // What is archived is one folder: no agent works in it.
     let _lock = session.folder.put_together(lock)?;
-    let archive = folder.parent().unwrap_or(folder).join(ARCHIVE);
+    let archive = archive_of(folder);
     make_folder(&archive)?;
     let to = free_name(&archive, &session.folder.name());
     let action = || format!("move {} to {}", folder.display(), to.display());

@@ -164,9 +164,11 @@ fn is_about_to_go_on(context: &Context, session: &Session, state: StateName) -> 
     if !matches!(state, StateName::Waiting | StateName::Blocked) || !session.folder.has_unread() {
         return false;
     }
+    let left = session.state().map(|state| state.left).unwrap_or_default();
     let wakes = session.folder.unread().is_ok_and(|unread| {
-        let mut kinds = unread.messages.iter().map(|(_, message)| message.kind);
-        kinds.any(|kind| !matches!(kind, Kind::Handoff | Kind::Stop))
+        unread.messages.iter().any(|(_, message)| {
+            !matches!(message.kind, Kind::Handoff | Kind::Stop) && !left.contains(&message.id)
+        })
     });
     let has_unit = service::recorded(context.scope(), &session.instance)
         .is_ok_and(|recorded| recorded.is_some());

@@ -157,15 +157,17 @@ impl Finished {
     }
 }
 
+impl From<std::process::Output> for Finished {
+    fn from(output: std::process::Output) -> Self {
+        let said = telling_line(&output.stderr, output.status);
+        Self { said, status: output.status, stdout: output.stdout }
+    }
+}
+
 /// Runs a short local read to completion.
 pub(super) fn read(command: &mut std::process::Command) -> Result<Finished, Error> {
     let child = started(|| command.spawn()).map_err(Error::NoGit)?;
-    let output = child.wait_with_output().map_err(Error::NoGit)?;
-    Ok(Finished {
-        said: telling_line(&output.stderr, output.status),
-        status: output.status,
-        stdout: output.stdout,
-    })
+    Ok(child.wait_with_output().map_err(Error::NoGit)?.into())
 }
 
 /// Runs git for at most `limit`, then kills it with every helper it started.
@@ -260,6 +262,7 @@ fn failed_elsewhere(line: &str) -> bool {
         "Could not read from remote repository.",
         "the remote end hung up unexpectedly",
         "smudge filter",
+        "adding files failed",
         "initialization for subprocess",
         "Could not write client identification",
         "packet write",
@@ -273,6 +276,14 @@ fn failed_elsewhere(line: &str) -> bool {
     ]
     .iter()
     .any(|words| line.contains(words))
+}
+
+/// Whether a line before git's own names a cause.
+fn is_cause(line: &str) -> bool {
+    let words = line.to_lowercase();
+    ["error", "missing", "not found", "denied"].iter().any(|word| words.contains(word))
+        && !failed_elsewhere(line)
+        && !line.contains("external filter")
 }
 
 pub(super) fn first_line(bytes: &[u8]) -> String {
@@ -293,7 +304,11 @@ fn telling_line(stderr: &[u8], status: ExitStatus) -> String {
         Some(at) => {
             let helps =
                 |line: &&&str| !failed_elsewhere(line) && !line.starts_with("Preparing worktree");
-            match lines[..at].iter().rfind(helps).filter(|_| failed_elsewhere(lines[at])) {
+            // A filter has more to say after what went wrong, and git repeats that it failed.
+            let of_filter = lines[..at].iter().find(|line| is_cause(line));
+            let of_filter = of_filter.filter(|_| lines[at].contains("filter"));
+            let before = of_filter.or_else(|| lines[..at].iter().rfind(helps));
+            match before.filter(|_| failed_elsewhere(lines[at])) {
                 Some(before)
                     if ["filter", "promisor"].iter().any(|word| lines[at].contains(word)) =>
                 {

@@ -40,7 +40,7 @@ pub(super) async fn confirm(
         Some(known) => known.common.clone(),
         None => match open(source)? {
             Some(reader) => reader.place().common.clone(),
-            None => return Err(Error::NoRepository { folder: source.to_owned() }),
+            None => return Err(Error::NoneThere { folder: source.to_owned() }),
         },
     };
     let found = look(worktree, common)?;

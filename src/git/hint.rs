@@ -53,6 +53,9 @@ impl Hint for Error {
                 "check its owner and permissions, and run: git -C {} status; or move it away",
                 quoted(folder)
             ),
+            Self::NoneThere { .. } => {
+                "if it was moved, move it back, or set MAIN_REPO to its new place".to_owned()
+            }
             Self::Undeletable { remedy, .. } => format!("run: {remedy}; then try again"),
             Self::Astray { remedy, .. } => remedy.clone(),
             Self::Damaged { repo, .. } => {

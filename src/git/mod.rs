@@ -79,7 +79,7 @@ pub use plan::{Base, Plan, Start, WorktreePlan, default_branch, root};
 pub use programs::Programs;
 pub use reader::{Head, changed_files, changes, commits_of, head};
 pub use remove::{Removal, remove_worktree};
-pub use rescue::{Nested, Rescued, bring_back};
+pub use rescue::{Nested, Rescued, bring_back, saved_since};
 pub use stores::{Stores, merge_command, stores};
 pub use strays::{Refs, Watch, left_behind, strays};
 pub use submodules::{NO_SUBMODULES, update_submodules};
@@ -177,6 +177,12 @@ pub enum Error {
     #[error("{folder} has a .git, but git finds no repository there", folder = folder.display())]
     NoRepository {
         /// The folder that contains the `.git`.
+        folder: PathBuf,
+    },
+    /// A project's repository that is not there.
+    #[error("there is no repository in {folder}", folder = folder.display())]
+    NoneThere {
+        /// Where it should be.
         folder: PathBuf,
     },
     /// git in a worktree would work on another folder than that worktree.

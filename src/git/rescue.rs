@@ -26,7 +26,7 @@ use tokio::process::Command;
 use super::command::{Finished, git_command, git_for_reading, read, run};
 use super::{Error, plain, programs::Barred, quoted, remove::Reflog};
 
-pub use back::bring_back;
+pub use back::{bring_back, saved_since};
 
 /// Longest wait for git: it may have to read gigabytes of untracked files.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -313,7 +313,7 @@ impl<'r> Worktree<'r> {
 
     /// Makes the reference and reads it back.
     async fn keep(&self, folder: &str, commit: &str) -> Result<String, Error> {
-        let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let time = Timestamp::now().strftime(back::TIME).to_string();
         let mut name = format!("{folder}{time}");
         for number in 2.. {
             let known = self.asked(&["rev-parse", "--verify", "--quiet", &name])?;

@@ -22,6 +22,8 @@ pub struct Notes {
     reviewers: Vec<(String, String)>,
     /// What of the output of agents' programs is unknown, one for each agent.
     programs: Vec<Unfamiliar>,
+    /// Which of those about mail and files the agent was told in the prompt of its last run.
+    told: Vec<String>,
 }
 
 impl Notes {
@@ -32,11 +34,13 @@ impl Notes {
 
     /// Adds a remark about mail.
     pub(in crate::session) fn mail(&mut self, note: String) {
+        self.told.retain(|told| *told != note);
         add(&mut self.mail, note);
     }
 
     /// Adds a remark about a file of the session.
     pub(in crate::session) fn file(&mut self, note: String) {
+        self.told.retain(|told| *told != note);
         add(&mut self.files, note);
     }
 
@@ -89,10 +93,16 @@ impl Notes {
             .is_some_and(|known| found.names().all(|name| known.names().any(|other| other == name)))
     }
 
-    /// Forgets what the agent has heard of.
+    /// A run began: its prompt has the remarks for the agent.
+    pub(in crate::session) fn run_started(&mut self) {
+        self.told = self.mail.iter().chain(&self.files).cloned().collect();
+    }
+
+    /// A run left its signal. What came up in that run is for the next prompt.
     pub(in crate::session) fn signalled(&mut self) {
-        self.mail.clear();
-        self.files.clear();
+        let told = std::mem::take(&mut self.told);
+        self.mail.retain(|note| !told.contains(note));
+        self.files.retain(|note| !told.contains(note));
     }
 
     /// Those that the agent should know.
@@ -124,6 +134,22 @@ fn add(notes: &mut Vec<String>, note: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_up_in_a_run_is_told_in_the_next_one() {
+        let mut notes = Notes::default();
+        notes.mail("before".into());
+        for _ in 0..2 {
+            notes.run_started();
+            notes.mail("not sent".into());
+            notes.file("set aside".into());
+            notes.signalled();
+            assert_eq!(notes.for_agent(), ["not sent", "set aside"]);
+        }
+        notes.run_started();
+        notes.signalled();
+        assert!(notes.for_agent().is_empty());
+    }
 
     #[test]
     fn what_is_unknown_of_a_program_is_news_once_for_each_version() {

@@ -7,7 +7,7 @@ use crate::session::journal::{End, Event};
 use crate::session::state::{CRASH_LOOP, Standing};
 use crate::session::store::crash_point;
 
-use super::{Trouble, Worker, notices};
+use super::{Trouble, Worker, mail, notices};
 
 /// What a project with convoys has in its folder of sessions.
 const CONVOYS: [&str; 2] = ["_convoys", "_convoy.json"];
@@ -53,7 +53,8 @@ impl Worker<'_> {
         if let Err(error) = self.notify.barrier() {
             tracing::warn!("the service manager did not confirm the end: {error}");
         }
-        if self.writer.folder.has_unread() && !self.writer.state().stopped {
+        if mail::has_more(self.writer.state(), &self.writer.folder) && !self.writer.state().stopped
+        {
             return Ok(WorkerExit::Interrupted);
         }
         // Whoever made room before the manager knew of this end started nothing.

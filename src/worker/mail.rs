@@ -1,6 +1,7 @@
 //! Mail: from the inbox to the journal and the agent. Each message is journaled before it is moved,
 //! so that a duplicate is recognized.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::session::clock;
 use crate::session::event;
 use crate::session::journal::Event;
 use crate::session::mail::{Kind, Message, foreign};
-use crate::session::state::State;
+use crate::session::state::{Standing, State};
 use crate::session::store::{Folder, Vouchers};
 
 use super::{Trouble, Worker};
@@ -31,7 +32,7 @@ impl Worker<'_> {
         let unread = self.writer.folder.unread()?.messages;
         let before = self.writer.state().name();
         let mut has_reused = false;
-        for (file, message) in portion(&self.writer.folder, unread) {
+        for (file, message) in portion(self.writer.state(), &self.writer.folder, unread) {
             if self.take_reused(&file, &message)? {
                 has_reused = true;
                 continue;
@@ -205,23 +206,45 @@ pub(super) fn left(state: &State, folder: &Folder) -> usize {
     unread.iter().filter(|(_, message)| !taken(message) && !is_awaited(folder, message)).count()
 }
 
+/// Whether the inbox has mail that would be taken now: not only what is left for later iterations.
+pub(crate) fn has_more(state: &State, folder: &Folder) -> bool {
+    folder.has_unread()
+        && folder.unread().is_ok_and(|unread| {
+            !unread.foreign.is_empty() || !portion(state, folder, unread.messages).is_empty()
+        })
+}
+
 /// The mail to take now, in the order in which it is taken. The rest stays in the inbox for later
-/// iterations.
+/// iterations: together with what was taken and not seen yet, it would be too much for one prompt.
 pub(crate) fn portion(
+    state: &State,
     folder: &Folder,
     unread: Vec<(OsString, Message)>,
 ) -> Vec<(OsString, Message)> {
     let unread = unread.into_iter().filter(|(_, message)| !is_awaited(folder, message));
-    let (texts, words): (Vec<_>, Vec<_>) =
+    let (texts, mut taken): (Vec<_>, Vec<_>) =
         unread.partition(|(_, message)| matches!(message.kind, Kind::Text | Kind::Question));
-    let mut bytes = 0;
-    let texts = texts.into_iter().take(PORTION).enumerate().take_while(|(at, (_, message))| {
-        bytes += message.body.len();
-        *at == 0 || bytes <= PORTION_BYTES
-    });
-    let texts = texts.map(|(_, text)| text);
     // What opens a gate or stops the session does not wait behind other mail.
-    words.into_iter().chain(texts).collect()
+    let words = taken.len();
+    let unseen = state.unseen.iter().filter_map(|id| folder.message(id));
+    let mut bytes = unseen.map(|message| message.body.len()).sum::<usize>();
+    let mut texts = texts.into_iter().peekable();
+    while let Some(text) = texts.next_if(|(_, message)| {
+        let count = state.unseen.len() + taken.len() - words;
+        count == 0 || count < PORTION && bytes + message.body.len() <= PORTION_BYTES
+    }) {
+        bytes += text.1.body.len();
+        taken.push(text);
+    }
+    // Nor does what wakes a session that rests wait behind mail that wakes nobody.
+    if matches!(state.standing, Standing::Waiting { .. } | Standing::Blocked { .. }) {
+        let left: HashSet<&str> = state.left.iter().map(String::as_str).collect();
+        let rouses = |(_, message): &(OsString, Message)| !left.contains(message.id.as_str());
+        if !taken.iter().any(rouses) {
+            taken.extend(texts.find(rouses));
+        }
+    }
+    taken
 }
 
 /// Whether someone waits for this answer, and will show it to the agent.
@@ -232,6 +255,7 @@ fn is_awaited(folder: &Folder, message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::WaitsFor;
 
     fn message(number: i64, kind: Kind, body: String) -> Message {
         let at = Timestamp::from_second(number).unwrap();
@@ -242,7 +266,7 @@ mod tests {
     fn portions(folder: &Folder) -> Vec<Vec<Message>> {
         let mut all = Vec::new();
         loop {
-            let taken = portion(folder, folder.unread().unwrap().messages);
+            let taken = portion(&State::default(), folder, folder.unread().unwrap().messages);
             if taken.is_empty() {
                 return all;
             }
@@ -277,6 +301,39 @@ mod tests {
             folder.deliver(&message(number, Kind::Text, "x".repeat(length))).unwrap();
         }
         assert_eq!(portions(&folder).iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    /// A session that rests with this mail taken, and with this mail left that wakes nobody.
+    fn at_rest(unseen: &[&Message], left: &[&Message]) -> State {
+        let ids = |of: &[&Message]| of.iter().map(|message| message.id.clone()).collect();
+        let standing = Standing::Waiting { waits_for: WaitsFor::QaAnswers, reason: None };
+        State { standing, unseen: ids(unseen), left: ids(left), ..State::default() }
+    }
+
+    #[test]
+    fn what_was_taken_but_not_seen_counts_and_what_wakes_does_not_wait_behind_what_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        let unread = || folder.unread().unwrap().messages;
+        let mail: Vec<Message> =
+            (0..250).map(|number| message(number, Kind::Text, number.to_string())).collect();
+        mail.iter().for_each(|message| folder.deliver(message).unwrap());
+        let (left, new) = (mail[..249].iter().collect::<Vec<_>>(), &mail[249]);
+        // The run ended while most of it was there: the last alone wakes the session.
+        let taken = portion(&at_rest(&[], &left), &folder, unread());
+        assert_eq!((taken.len(), &taken[100].1), (101, new));
+        for (file, message) in &taken {
+            folder.put_away(file, &message.file_name()).unwrap();
+        }
+        // The rest is for later iterations, whether the session rests or not.
+        let (seen, rest) = left.split_at(100);
+        let state = at_rest(seen, rest);
+        assert!(!has_more(&state, &folder) && folder.has_unread());
+        let late = message(900, Kind::Text, "late".to_owned());
+        folder.deliver(&late).unwrap();
+        let taken = portion(&state, &folder, unread());
+        assert_eq!((taken.len(), &taken[0].1), (1, &late));
+        assert!(!has_more(&State { standing: Standing::Running, ..state }, &folder));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::session::state::{Standing, State};
 use crate::session::store::{self, Document, Folder};
 use crate::session::{WaitsFor, clock, dollars};
 
-use super::{Setup, Trouble, Worker};
+use super::{Setup, Trouble, Worker, mail};
 
 /// Time limit for the last notification when there is nothing else left to do.
 const LAST_WORD: Duration = Duration::from_secs(45);
@@ -163,12 +163,15 @@ impl Worker<'_> {
     /// they still apply.
     pub(super) async fn note_last_deliveries(&mut self) -> Result<(), Trouble> {
         self.resend(Due::AsAsked);
+        let folder = &self.writer.folder;
+        let kept =
+            if mail::has_more(self.writer.state(), folder) { 0 } else { folder.count_unread() };
         let settled = tokio::select! {
             settled = super::pinging(self.notify, self.outbox.drain(LAST_WORD)) => settled,
             // A shutdown does not wait for the network; the next start sends what is left.
             () = self.signals.end() => self.outbox.settled(),
             // Neither does an answer.
-            () = mail_in(&self.writer.folder) => self.outbox.settled(),
+            () = mail_in(folder, kept) => self.outbox.settled(),
         };
         self.note(settled)
     }
@@ -247,9 +250,9 @@ fn is_long(until: Timestamp, now: Timestamp) -> bool {
     until.duration_since(now) >= SignedDuration::from_mins(10)
 }
 
-/// Waits until there is a file in the inbox.
-async fn mail_in(folder: &Folder) {
-    while !folder.has_unread() {
+/// Waits until the inbox has more than the files that stay there.
+async fn mail_in(folder: &Folder, known: usize) {
+    while folder.count_unread() <= known {
         tokio::time::sleep(LAST_LOOK).await;
     }
 }

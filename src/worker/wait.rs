@@ -13,7 +13,7 @@ use crate::session::journal::Event;
 use crate::session::state::Standing;
 
 use super::file_stamp::FileStamp;
-use super::{Trouble, Worker, notices, tick};
+use super::{Trouble, Worker, mail, notices, tick};
 
 impl Worker<'_> {
     /// Records an obstacle to the next run. Only its start is journaled, not every check, or a long
@@ -42,6 +42,7 @@ impl Worker<'_> {
         // The end of the wait was journaled with the clock of the last entry.
         let began = self.writer.state().at.max(Timestamp::now());
         let started = tokio::time::Instant::now();
+        let mut known = 0;
         loop {
             self.notify.status(&notices::status_line(self.writer.state(), None, None));
             self.notify.watchdog();
@@ -52,7 +53,7 @@ impl Worker<'_> {
             }
             let left = until.duration_since(now);
             let left = Duration::try_from(left).unwrap_or_default();
-            if left.is_zero() || self.writer.folder.has_unread() {
+            if left.is_zero() || self.has_new_mail(&mut known) {
                 return Ok(());
             }
             if self.account_is_free() {
@@ -65,6 +66,13 @@ impl Worker<'_> {
             }
             self.note_deliveries()?;
         }
+    }
+
+    /// Whether there is mail to take, which much mail is read for only when its count has changed.
+    fn has_new_mail(&self, known: &mut usize) -> bool {
+        let count = self.writer.folder.count_unread();
+        let is_known = std::mem::replace(known, count) == count;
+        !is_known && mail::has_more(self.writer.state(), &self.writer.folder)
     }
 
     /// Whether the account that the session is waiting for can be used again: a human logged in or

@@ -129,6 +129,16 @@ async fn a_session_comes_back_with_its_worktree_and_uncommitted_files() {
     assert_eq!(fs::read_to_string(tree.join("notes")).unwrap(), "not committed\n");
     assert_eq!(git(&tree, &["status", "--porcelain", "--branch"]), "## jwt\n?? notes\n");
     assert!(folder.exists());
+
+    // The branch moves while it is away: nothing is brought back, and that is said.
+    archive(root, &["jwt"]).await.unwrap();
+    let commit = git(&repo, &["commit-tree", "-p", "jwt", "-m", "more", "jwt^{tree}"]);
+    git(&repo, &["branch", "-f", "jwt", commit.trim()]);
+    let call = Restore { session: "jwt".to_owned() };
+    let answer = Local::new(caller(root)).request(call.into(), &quiet).await;
+    let told = answer.warnings.join("\n");
+    assert!(told.contains(&rescued.reference) && told.contains("not brought back"), "{told}");
+    assert_eq!(git(&tree, &["status", "--porcelain"]), "");
 }
 
 #[test]
@@ -164,6 +174,17 @@ fn with_uncommitted_work(root: &Path) -> (PathBuf, PathBuf) {
     git(&repo, &["worktree", "add", "-q", "-b", "jwt", tree.to_str().unwrap()]);
     fs::write(tree.join("notes"), "not committed\n").unwrap();
     (folder, tree)
+}
+
+#[tokio::test]
+async fn nothing_is_removed_where_the_folder_cannot_be_moved_to_the_archive() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let (folder, tree) = with_uncommitted_work(root);
+    fs::write(root.join("sessions").join(ARCHIVE), "").unwrap();
+    let all = archive(root, &["jwt"]).await.unwrap();
+    assert_eq!((all.archived.len(), all.left.len()), (0, 1));
+    assert!(folder.exists() && tree.join("notes").exists());
 }
 
 /// Does something that is killed at its Nth step, then again to its end; false if it has no Nth step.

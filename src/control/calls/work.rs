@@ -79,6 +79,8 @@ async fn said(mut git: Command, doing: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().last().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+    // It explains a lock at length, and last.
+    let fatal = said.lines().find_map(|line| line.strip_prefix("fatal: "));
+    let said = fatal.or_else(|| said.lines().last()).unwrap_or_default();
     Err(Error::unavailable(format!("cannot {doing}: git says: {said}")))
 }

@@ -44,6 +44,7 @@ pub async fn send_outgoing(caller: &Caller, progress: Progress<'_>) -> Result<Ve
             Err(error) => Err((String::new(), error.to_string())),
         };
         if let Err((to, why)) = sent {
+            let to = to.trim_start_matches("--to ");
             failed.push(format!("a message to {to} was not sent: {why}").replace(" to  ", " "));
         }
         folder.take_out(&name)?;

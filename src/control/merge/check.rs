@@ -78,17 +78,22 @@ impl Target {
         }
         let checked_out = checked_out_at(repo, &branch)?;
         if let (Some(folder), None) = (&checked_out, held) {
-            let changed = tracked_changes(folder).await?;
+            let changed = tracked_changes(folder, true).await?;
             if changed > 0 {
                 let files = if changed == 1 { "file is" } else { "files are" };
+                let git = format!("git -C {}", quoted(folder));
+                // Whoever gets a result by hand has its submodules where they were, and no stash helps.
+                let remedy = match tracked_changes(folder, false).await? {
+                    0 => format!(
+                        "get the submodules' commits ({git} submodule update) or commit them"
+                    ),
+                    _ => format!("commit or stash them first ({git} stash)"),
+                };
                 return Err(Error::refused(format!(
                     "cannot merge into {branch}: it is checked out in {} and {changed} {files} not committed there",
                     folder.display()
                 ))
-                .hint(format!(
-                    "commit or stash them first (git -C {} stash), or merge into another branch with --into BRANCH",
-                    quoted(folder)
-                )));
+                .hint(format!("{remedy}, or merge into another branch with --into BRANCH")));
             }
         }
         let checked_out = checked_out.or_else(|| held.map(Path::to_owned));

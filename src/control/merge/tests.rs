@@ -354,13 +354,13 @@ async fn a_submodule_that_two_moved_to_different_commits_is_left_out_and_named()
     let merged = shop.merge(&["one", "other"]).await;
     assert_eq!(end(&merged, "one"), &End::Merged);
     let End::Conflicts { files } = end(&merged, "other") else { panic!("{merged:?}") };
-    let [file] = &files[..] else { panic!("{files:?}") };
-    assert_eq!(
-        (file.path.as_str(), file.kind.to_string()),
-        ("part", "both moved this submodule".to_owned())
-    );
+    let said: Vec<_> = files.iter().map(|file| format!("{}: {}", file.path, file.kind)).collect();
+    assert_eq!(said, ["part: both changed this submodule"]);
     assert_eq!(shop.git(&["rev-parse", "main:part"]), "2".repeat(40));
     assert!(shop.is_tidy());
+    let there = "switch --quiet main; init --quiet part; -C part -c user.name=A -c user.email=a@b commit --quiet --allow-empty -m x";
+    there.split("; ").for_each(|line| drop(shop.git(&line.split(' ').collect::<Vec<_>>())));
+    assert!(shop.refusal(&["other"]).await.contains("submodule update"));
 }
 
 #[tokio::test]

@@ -40,6 +40,12 @@ fn the_telling_line_is_what_a_filter_said_before_it_failed() {
     );
     assert_eq!(of(&whole), format!("a.bin: smudge filter lfs failed ({missing})"));
     assert_eq!(of("fatal: a.bin: smudge filter lfs failed"), "a.bin: smudge filter lfs failed");
+    let cause = "Error downloading object: a.bin (4d7a214): missing protocol";
+    let after = "Errors logged to 'x.log'.\nerror: external filter 'git-lfs' failed\nfatal: a.bin: smudge filter lfs failed";
+    let said = format!("a.bin: smudge filter lfs failed ({cause})");
+    assert_eq!(of(&format!("{cause}\n{after}")), said);
+    let unread = "error: open(\"a\"): Permission denied\nerror: unable to index file 'a'\nfatal: adding files failed";
+    assert_eq!(of(unread), "unable to index file 'a'");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub enum ConflictKind {
     Binary,
     /// A file in Git LFS that both changed: git sees only its pointer.
     Lfs,
-    /// A submodule that both moved to different commits.
+    /// A submodule that both changed, as to different commits.
     Submodule,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for ConflictKind {
             Self::Deleted => "one deleted it, the other changed it",
             Self::Binary => "both changed this binary file",
             Self::Lfs => "both changed this file in Git LFS",
-            Self::Submodule => "both moved this submodule",
+            Self::Submodule => "both changed this submodule",
         })
     }
 }

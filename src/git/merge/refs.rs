@@ -144,15 +144,18 @@ pub fn checked_out_at(repo: &Path, branch: &str) -> Result<Option<PathBuf>, Erro
     }
 }
 
-/// How many tracked files of a working tree differ from its last commit.
+/// How many tracked files of a working tree differ from its last commit; `submodules` count as files.
 ///
 /// # Errors
 /// git's.
-pub async fn tracked_changes(worktree: &Path) -> Result<usize, Error> {
+pub async fn tracked_changes(worktree: &Path, submodules: bool) -> Result<usize, Error> {
     let doing = format!("look for changes in {}", worktree.display());
     let mut command = git_command(worktree);
     command.env("GIT_OPTIONAL_LOCKS", "0");
     command.args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no"]);
+    if !submodules {
+        command.arg("--ignore-submodules=all");
+    }
     let listed = run(command, &doing, LIMIT).await?.checked(doing)?;
     Ok(listed.stdout.iter().filter(|byte| **byte == 0).count())
 }

@@ -101,7 +101,7 @@ impl OwnRepository {
 
     /// The project's repository.
     fn main(&self) -> Result<Box<dyn Reader>, Error> {
-        open(&self.source)?.ok_or_else(|| Error::NoRepository { folder: self.source.clone() })
+        open(&self.source)?.ok_or_else(|| Error::NoneThere { folder: self.source.clone() })
     }
 
     /// The session's branch.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{BRANCH, OwnRepository, RESCUED, io};
 use crate::git::Error;
-use crate::git::command::{git_for_reading, read};
+use crate::git::command::{Finished, git_for_reading, read};
 use crate::git::leftovers::branch_in;
 use crate::platform::privilege::started;
 
@@ -56,13 +56,8 @@ pub(super) fn update(mut git: Command, lines: &str, doing: &str) -> Result<(), E
         // If git has ended already, its own words say why.
         let _ = stdin.write_all(lines.as_bytes());
     }
-    let output = child.wait_with_output().map_err(Error::NoGit)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().last().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
-    Err(Error::Git { doing: doing.to_owned(), said })
+    let finished = Finished::from(child.wait_with_output().map_err(Error::NoGit)?);
+    finished.checked(doing).map(drop)
 }
 
 impl OwnRepository {

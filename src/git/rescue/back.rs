@@ -3,9 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::super::Error;
 use super::super::command::{git_command, git_for_reading, read, run};
 use super::{LIMIT, RESCUED, Worktree, component};
+
+/// The form of the time in a reference's name.
+pub(super) const TIME: &str = "%Y%m%dT%H%M%SZ";
 
 /// Puts the files that were last saved for `session` on the commit that the worktree at `root` is
 /// at back into it, uncommitted as they were. Returns the reference they came from; `None` if
@@ -41,6 +46,19 @@ pub async fn bring_back(root: &Path, session: &str) -> Result<Option<String>, Er
     command.args(["read-tree", "HEAD"]);
     run(command, &doing, LIMIT).await?.checked(&doing)?;
     Ok(Some(saved))
+}
+
+/// The reference of what was saved last for `session`, if that was at this time or later.
+///
+/// # Errors
+/// git's.
+pub fn saved_since(root: &Path, session: &str, since: Timestamp) -> Result<Option<String>, Error> {
+    let mut command = git_for_reading(root);
+    command.args(["for-each-ref", "--sort=-refname", "--count=1", "--format=%(refname)"]);
+    command.arg(format!("{RESCUED}{}/", component(session)));
+    let name = read(&mut command)?.line(&format!("read references of {}", root.display()))?;
+    let time = name.rsplit('/').next().unwrap_or_default();
+    Ok((time >= since.strftime(TIME).to_string().as_str()).then_some(name))
 }
 
 /// Whether the worktree has exactly the files of a commit.

@@ -241,7 +241,8 @@ impl ServiceManager for Systemd {
     async fn remove_convoy(&self, id: &str) -> Result<(), Error> {
         convoys::remove(&self.unit_dir().await?, id)?;
         self.reload_if_needed(&convoy(id)).await?;
-        Ok(())
+        // No unit is part of it any more; it would stay active.
+        self.stop_convoy(id).await
     }
 
     async fn set_timer(

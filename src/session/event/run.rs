@@ -72,6 +72,10 @@ impl Occurrence for RunStarted {
         state.redirection = None;
         state.machine.run_started();
         state.visit.run_started();
+        // A reviewer is told nothing.
+        if self.review.is_none() {
+            state.notes.run_started();
+        }
         state.standing = Standing::Running;
         state.last_progress = Some(at);
         let open = OpenRun { run: self.run.clone(), log: self.log.clone(), since: at, forced };

@@ -10,6 +10,7 @@ use crate::session::Hint as _;
 
 mod bundle;
 mod hostile;
+mod trouble;
 
 struct Bench {
     lab: Lab,
