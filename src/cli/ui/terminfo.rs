@@ -22,8 +22,8 @@ pub(in crate::cli) fn has_no_colors() -> bool {
     let Some(term) = text("TERM").filter(|_| text("COLORTERM").is_none()) else { return false };
     let own = text("TERMINFO").into_iter();
     let home = text("HOME").map(|home| format!("{home}/.terminfo"));
-    let folders = own.chain(home).chain(FOLDERS.map(str::to_owned)).map(PathBuf::from);
-    let description = folders.filter_map(|folder| read(&folder, &term)).next();
+    let mut folders = own.chain(home).chain(FOLDERS.map(str::to_owned)).map(PathBuf::from);
+    let description = folders.find_map(|folder| read(&folder, &term));
     description.and_then(|bytes| colors(&bytes)).is_some_and(|colors| colors < ENOUGH)
 }
 
