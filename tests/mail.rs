@@ -338,13 +338,13 @@ fn answers_written_by_hand_apply_when_the_session_is_started() {
     session.wait_to_rest("waiting", "requirements");
 
     let still = project.samocode(["start", "jwt"]).ok().stdout;
-    assert!(still.contains("jwt is waiting for qa_answers"), "{still}");
+    assert!(still.contains("jwt is waiting for answers"), "{still}");
 
     session.answer_file();
     let table = project.samocode(["status"]).ok().stdout;
     assert!(table.contains("sending the answers (_qa.md): samocode answer jwt"), "{table}");
     let started = project.samocode(["start", "jwt"]).ok().stdout;
-    assert!(!started.contains("qa_answers"), "it has its answers: {started}");
+    assert!(!started.contains("is waiting for answers"), "it has its answers: {started}");
 
     session.wait_to_rest("waiting", "planning");
     assert_eq!(session.journal("answered").len(), 1);

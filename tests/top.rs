@@ -21,7 +21,7 @@ fn a_session_goes_from_enable_to_done_by_keys_in_a_real_terminal() {
     screen.keys("B Enter");
     screen.shows("Question 2 of 2");
     screen.keys("Enter");
-    screen.shows("needs plan approval");
+    screen.shows("needs approval");
 
     screen.keys("3");
     screen.shows("3 Plan");

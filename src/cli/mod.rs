@@ -26,7 +26,7 @@ use crate::platform::limits;
 use crate::service::Scope;
 use crate::session::clock;
 
-use ui::output;
+use ui::{output, terminfo};
 use verbs::Verb;
 use verbs::completions::VARIABLE;
 
@@ -146,7 +146,9 @@ fn complete(args: Vec<OsString>) -> ExitCode {
 /// Colours for all output, unless the environment or the stream decide.
 fn set_color(color: ColorChoice) {
     let force = std::env::var_os("CLICOLOR_FORCE");
-    if let Some(choice) = chosen(color, force.as_deref(), std::io::stdout().is_terminal()) {
+    let is_terminal = std::io::stdout().is_terminal();
+    let has_colors = !terminfo::has_no_colors();
+    if let Some(choice) = chosen(color, force.as_deref(), is_terminal, has_colors) {
         choice.write_global();
     }
 }
@@ -157,12 +159,16 @@ fn chosen(
     color: ColorChoice,
     force: Option<&OsStr>,
     is_terminal: bool,
+    has_colors: bool,
 ) -> Option<anstream::ColorChoice> {
     const OFF: &str = "0";
     match color {
         ColorChoice::Always => Some(anstream::ColorChoice::Always),
         ColorChoice::Never => Some(anstream::ColorChoice::Never),
         ColorChoice::Auto if force == Some(OsStr::new(OFF)) && !is_terminal => {
+            Some(anstream::ColorChoice::Never)
+        }
+        ColorChoice::Auto if !has_colors && force.is_none_or(|force| force == OsStr::new(OFF)) => {
             Some(anstream::ColorChoice::Never)
         }
         ColorChoice::Auto => None,

@@ -376,10 +376,15 @@ fn colours_are_forced_by_anything_but_a_zero() {
     use super::chosen;
 
     let zero = Some(OsStr::new("0"));
-    assert_eq!(chosen(ColorChoice::Always, zero, false), Some(Always));
-    assert_eq!(chosen(ColorChoice::Never, None, true), Some(Never));
-    assert_eq!(chosen(ColorChoice::Auto, zero, false), Some(Never));
+    assert_eq!(chosen(ColorChoice::Always, zero, false, false), Some(Always));
+    assert_eq!(chosen(ColorChoice::Never, None, true, true), Some(Never));
+    assert_eq!(chosen(ColorChoice::Auto, zero, false, true), Some(Never));
     for (force, is_terminal) in [(zero, true), (Some(OsStr::new("1")), false), (None, false)] {
-        assert_eq!(chosen(ColorChoice::Auto, force, is_terminal), None, "{force:?}");
+        assert_eq!(chosen(ColorChoice::Auto, force, is_terminal, true), None, "{force:?}");
     }
+    // A terminal without colours.
+    for force in [None, zero] {
+        assert_eq!(chosen(ColorChoice::Auto, force, true, false), Some(Never), "{force:?}");
+    }
+    assert_eq!(chosen(ColorChoice::Auto, Some(OsStr::new("1")), true, false), None);
 }

@@ -9,7 +9,7 @@ use crate::config::{Dirs, Project};
 use crate::notify::UnsentFolder;
 use crate::notify::unsent::Unsent;
 use crate::service::{self, Active, Scope, UnitStatus};
-use crate::session::hook::Hook;
+use crate::session::hook::{Hook, KEPT_DYING};
 use crate::session::mail::{Kind, Message};
 use crate::session::phase::Phase;
 use crate::session::state::StateName;
@@ -162,7 +162,7 @@ impl View {
         let idle =
             matches!(hook.state, StateName::Running | StateName::Queued) && state != hook.state;
         let reason = if state == StateName::Failed {
-            let gave_up = || "its worker kept dying soon after it was started".to_owned();
+            let gave_up = || KEPT_DYING.to_owned();
             let known =
                 session.obstacle().or_else(|| (hook.state == StateName::Failed).then(gave_up));
             known.or_else(|| service::last_words(&session.instance))

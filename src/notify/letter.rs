@@ -5,7 +5,7 @@ use super::text::{clip, tame_block, tame_line, utf16_len};
 
 /// The first line: which session, and what happened.
 pub(super) fn title(notice: &Notice, budget: usize) -> String {
-    clip(tame_line(&format!("{} {}", notice.session, notice.text)).trim(), budget)
+    clip(tame_line(&format!("{} {}", notice.subject(), notice.text)).trim(), budget)
 }
 
 /// All other lines. If they are too long, the agent's words are cut and the command stays.
@@ -29,6 +29,17 @@ mod tests {
     use super::*;
     use crate::notify::About;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_convoy_is_named_once() {
+        let about = About { session: "night".to_owned(), ..About::default() };
+        let text = "convoy night is complete";
+        for needs_somebody in [true, false] {
+            let notice =
+                Notice::convoy(&about, needs_somebody, text, "samocode convoy status night");
+            assert_eq!(title(&notice, 100), text);
+        }
+    }
 
     fn notice(session: &str, text: &str, detail: &str) -> Notice {
         let about = About { session: session.to_owned(), ..About::default() };

@@ -102,7 +102,7 @@ impl Notice {
                 "is waiting for its workers, but none of them will do anything more".to_owned()
             }
             (Some(WaitsFor::Other(other)), _) if !other.trim().is_empty() => {
-                format!("is waiting for: {other}")
+                format!("is waiting for: {}", other.replace('_', " "))
             }
             _ => "is waiting for you".to_owned(),
         };
@@ -124,7 +124,7 @@ impl Notice {
             Some(Needs::ErrorResolution) => "is blocked by an error".to_owned(),
             Some(Needs::Investigation) => "is blocked: it needs someone to investigate".to_owned(),
             Some(Needs::Other(other)) if !other.trim().is_empty() => {
-                format!("is blocked; it needs: {other}")
+                format!("is blocked; it needs: {}", other.replace('_', " "))
             }
             _ => "is blocked".to_owned(),
         };
@@ -230,9 +230,26 @@ impl Notice {
 
     /// The text below the first lines: the agent's words, then the questions. Raw.
     pub(crate) fn words(&self) -> String {
-        let detail = self.detail.clone().into_iter();
-        let parts: Vec<String> = detail.chain(self.questions.iter().map(Asked::in_words)).collect();
-        parts.join("\n\n")
+        let asked = self.questions.iter().map(Asked::in_words);
+        let detail = self.detail.as_deref().unwrap_or_default();
+        // On a lock screen, a question comes before the file that it is in.
+        let (said, file) = match detail.rsplit_once('\n') {
+            Some((said, file)) if !self.questions.is_empty() && file.starts_with("Read ") => {
+                (said, file)
+            }
+            _ => (detail, ""),
+        };
+        let [said, file] = [said, file].map(str::to_owned);
+        let parts = std::iter::once(said).chain(asked).chain(std::iter::once(file));
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// Whose the text is, where it does not say so itself as that of a convoy does.
+    pub(crate) fn subject(&self) -> &str {
+        match self.kind {
+            NoticeKind::Convoy | NoticeKind::Member => "",
+            _ => &self.session,
+        }
     }
 
     fn with(mut self, detail: Option<&str>, command: Option<&str>) -> Self {
@@ -296,6 +313,27 @@ mod tests {
         assert_eq!(notice.command.as_deref(), Some(command));
         assert_eq!(notice.detail, None);
         assert_eq!(notice.place(), "shop · requirements");
+    }
+
+    #[test]
+    fn a_question_comes_before_the_file_that_it_is_in() {
+        let asked = Asked {
+            id: "Q1".to_owned(),
+            text: "Which port?".to_owned(),
+            options: Vec::new(),
+            suggested: None,
+        };
+        let words = |detail| {
+            let wait = Some(&WaitsFor::QaAnswers);
+            let notice = Notice::waiting(&about(), wait, Some(1), detail, "samocode answer jwt");
+            notice.asking(vec![asked.clone()]).words()
+        };
+        assert_eq!(
+            words(Some("asks\nRead /s/_qa.md")),
+            "asks\n\nQ1: Which port?\n\nRead /s/_qa.md"
+        );
+        assert_eq!(words(Some("asks\nthis")), "asks\nthis\n\nQ1: Which port?");
+        assert_eq!(words(None), "Q1: Which port?");
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl Answer {
 /// detail gets the rest, so that the command is never cut off.
 fn compose(notice: &Notice) -> String {
     let headline = escape_within(&tame_line(&notice.text), 400);
-    let mut head = match escape_within(&tame_line(&notice.session), 200) {
+    let mut head = match escape_within(&tame_line(notice.subject()), 200) {
         session if session.is_empty() => format!("<b>{headline}</b>"),
         session => format!("<b>{session}</b> {headline}"),
     };

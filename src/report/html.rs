@@ -7,6 +7,7 @@ use crate::control::decisions::Decision;
 use crate::control::report::{Question, Story};
 use crate::control::timeline::Item;
 use crate::git::Commit;
+use crate::session::describe::harmless;
 
 use super::changes::{FileChange, files};
 use super::pauses::{self, Pause};
@@ -58,7 +59,8 @@ fn whole(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    page.into_string()
+    // Nothing in it turns the direction of what is around it.
+    harmless(&page.into_string()).into_owned()
 }
 
 fn head(story: &Story, zone: &TimeZone) -> Markup {

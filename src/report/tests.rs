@@ -40,7 +40,7 @@ pub(super) fn story() -> Story {
         ],
         "decisions": [{ "at": later, "what": "human approved", "words": format!("fine {HOSTILE}") }],
         "plan": format!("# Plan\n\n1. Read\n\n- [ ] Rotate the keys\n\n{HOSTILE}\n\n```\n# not a heading\n```\n\n## Approach\n\nOne cookie."),
-        "summary": "## Done\n\nLogin **works**.",
+        "summary": "## Done\n\nLogin **works**.&#x202e;",
         "commits": [{ "id": "1a2b3c4", "title": format!("Add login {HOSTILE}"), "at": at }],
         "diff": "diff --git a/a.rs b/a.rs\n--- a/a.rs\n+++ b/a.rs\n@@ -0,0 +1 @@\n+</pre><script>x</script>\n",
     }))
@@ -51,6 +51,7 @@ pub(super) fn story() -> Story {
 fn a_page_has_everything_and_lets_nothing_run() {
     let page = Form::Html.render(&story(), &TimeZone::UTC);
     assert!(!page.contains("<script"), "{page}");
+    assert!(!page.contains(['\u{1b}', '\u{202e}']), "{page}");
     assert!(page.contains("default-src 'none'"));
     for part in [
         "<h1>jwt",

@@ -69,8 +69,8 @@ impl HistoryLine {
             status: Some(signal.status.to_string()),
             summary: signal.summary.clone(),
             reason: signal.reason.clone(),
-            needs: signal.needs.as_ref().map(ToString::to_string),
-            waits_for: signal.waits_for.as_ref().map(ToString::to_string),
+            needs: signal.needs.as_ref().map(|needs| needs.as_str().to_owned()),
+            waits_for: signal.waits_for.as_ref().map(|wait| wait.as_str().to_owned()),
         }
     }
 

@@ -107,6 +107,9 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+/// Why a session has failed whose worker gave up.
+pub const KEPT_DYING: &str = "its worker kept dying soon after it was started";
+
 impl Hook {
     /// Marks the session as paused for a reason that could not be saved in its folder. The worker
     /// keeps retrying until it is fixed.

@@ -1,16 +1,18 @@
 //! Vocabulary of signals, journals and hooks: what a session waits for or needs, why it is paused,
-//! and how a run ended. Enums here, plain text in files. Unknown words, from an agent or another
-//! version, are kept and shown as written.
+//! and how a run ended. Enums here, plain text in files, words of English where people read them.
+//! Unknown words, from an agent or another version, are kept as written.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::phase::Phase;
 
-/// Declares an enum of words, with an additional variant `Other` for unknown ones.
+/// Declares an enum of words, with an additional variant `Other` for unknown ones. What people read is
+/// the word itself with blanks, or what follows `is`.
 macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal $(is $said:literal)?,)+ }) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
@@ -54,25 +56,34 @@ macro_rules! words {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
+                let said = match self {
+                    $($(Self::$variant => Cow::Borrowed($said),)?)+
+                    _ => spoken(self.as_str()),
+                };
+                f.pad(&said)
             }
         }
     };
+}
+
+/// A word of a file as people read it.
+fn spoken(word: &str) -> Cow<'_, str> {
+    if word.contains('_') { Cow::Owned(word.replace('_', " ")) } else { Cow::Borrowed(word) }
 }
 
 words! {
     /// What a waiting session waits for: the `for` of its signal.
     WaitsFor {
         /// Answers to questions in `_qa.md`.
-        QaAnswers = "qa_answers",
+        QaAnswers = "qa_answers" is "answers",
         /// Approval or rejection of the plan.
-        PlanApproval = "plan_approval",
+        PlanApproval = "plan_approval" is "approval",
         /// A change that a human has to make to a file.
-        FileUpdate = "file_update",
+        FileUpdate = "file_update" is "a file update",
         /// Anything else that only a human can do.
-        HumanAction = "human_action",
+        HumanAction = "human_action" is "a manual step",
         /// Mail from the sessions below it.
-        Workers = "workers",
+        Workers = "workers" is "its workers",
     }
 }
 
@@ -200,6 +211,20 @@ mod tests {
             assert_eq!(matches!(read, WaitsFor::Other(_)), !known, "{word}");
             assert_eq!(serde_json::to_string(&read).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn people_read_no_words_of_files() {
+        for (word, said) in [
+            ("qa_answers", "answers"),
+            ("plan_approval", "approval"),
+            ("human_action", "a manual step"),
+            ("a_new_moon", "a new moon"),
+        ] {
+            assert_eq!(WaitsFor::from(word).to_string(), said);
+        }
+        assert_eq!(Needs::ErrorResolution.to_string(), "error resolution");
+        assert_eq!(RunOutcome::WouldNotStart.to_string(), "would not start");
     }
 
     #[test]

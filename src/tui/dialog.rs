@@ -64,7 +64,7 @@ impl Dialog {
     pub(super) fn line(purpose: Purpose, session: &str) -> Self {
         let title = match purpose {
             Purpose::Filter => "Show only sessions with".to_owned(),
-            Purpose::Reject => format!("Reject: what should {session} change?"),
+            Purpose::Reject => format!("Reject: what should {session} change"),
             Purpose::Send => format!("Message to {session}"),
         };
         Self::Line { title, input: Input::default(), purpose, session: session.to_owned() }

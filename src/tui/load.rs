@@ -64,6 +64,12 @@ pub(super) fn memory(bytes: u64) -> String {
     format!("{amount:.digits$}{}", UNITS[unit])
 }
 
+/// Percent of a core in four characters, as long as fewer than a hundred cores are used.
+pub(super) fn cpu(percent: f64) -> String {
+    let amount = format!("{percent:.0}");
+    if amount.len() < 4 { amount + "%" } else { amount }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +89,15 @@ mod tests {
         assert_eq!(loads.of("b").cpu, None, "it was started again");
         loads.read(start + EVERY * 2, Vec::new());
         assert_eq!(loads.of("a"), Load::default());
+    }
+
+    #[test]
+    fn cpu_takes_four_characters() {
+        let texts =
+            [(0.4, "0%"), (99.5, "100%"), (999.4, "999%"), (999.6, "1000"), (9000.0, "9000")];
+        for (percent, text) in texts {
+            assert_eq!(cpu(percent), text);
+        }
     }
 
     #[test]

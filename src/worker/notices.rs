@@ -116,18 +116,18 @@ impl Worker<'_> {
     pub(super) fn tell_of_stall(&self, quiet_s: u64) {
         let reason = format!("no sign of progress for {}; the agent was nudged", quiet(quiet_s));
         let command = self.command(&format!("samocode logs {}", self.setup.instance));
-        self.outbox.post(Notice::stalled(&self.about(), &reason, Some(&command)));
+        self.outbox.post(Notice::stalled(&self.about_its("stall"), &reason, Some(&command)));
     }
 
     /// Notifies the human that most of a budget is used.
     pub(super) fn tell_of_budget(&self, text: &str) {
-        self.outbox.post(Notice::budget(&self.about(), text));
+        self.outbox.post(Notice::budget(&self.about_its("budget"), text));
     }
 
     /// Notifies the human of a reviewer that could not review.
     pub(super) fn tell_of_reviewer(&self, text: &str) {
         let command = self.command(&format!("samocode why {}", self.setup.instance));
-        self.outbox.post(Notice::warning(&self.about(), text, Some(&command)));
+        self.outbox.post(Notice::warning(&self.about_its("review"), text, Some(&command)));
     }
 
     /// Completes a command so that the human, who is not root, can paste it.
@@ -143,6 +143,13 @@ impl Worker<'_> {
             project: self.setup.project.name.clone(),
             phase: Some(self.writer.state().phase()),
         }
+    }
+
+    /// For what is told beside the session's state, which may be told at the same event: each notice has
+    /// an id of its own.
+    fn about_its(&self, what: &str) -> About {
+        let about = self.about();
+        About { id: format!("{}-{what}", about.id), ..about }
     }
 
     /// Journals the notifications sent since the last call, and sends those that an earlier process

@@ -125,7 +125,7 @@ mod tests {
             reason: Some("two questions".into()),
         };
         let mail = report_of(waiting).unwrap();
-        assert!(mail.starts_with("jwt is waiting for qa_answers: two questions\n"), "{mail}");
+        assert!(mail.starts_with("jwt is waiting for answers: two questions\n"), "{mail}");
         assert!(mail.ends_with("samocode answer jwt"), "{mail}");
         let blocked = Standing::Blocked { reason: "no port".into(), needs: Needs::Investigation };
         assert!(report_of(blocked.clone()).unwrap().starts_with("jwt is blocked: no port\n"));

@@ -10,4 +10,5 @@ pub(in crate::cli) mod pager;
 pub(in crate::cli) mod progress;
 pub(in crate::cli) mod questions;
 pub(in crate::cli) mod secret;
+pub(in crate::cli) mod terminfo;
 pub(in crate::cli) use crate::control::format;

@@ -91,7 +91,8 @@ fn leads_to(status: Status, step: &Step) -> String {
         | (Status::Done, Step::Finish)
         | (_, Step::Stay | Step::HandOver) => status.to_string(),
         (_, Step::Enter { phase }) => format!("{status} → {phase}"),
-        (_, Step::Wait { waits_for }) => format!("{status} → {waits_for}"),
+        (Status::Waiting, Step::Wait { waits_for }) => format!("waiting for {waits_for}"),
+        (_, Step::Wait { waits_for }) => format!("{status} → waiting for {waits_for}"),
         (_, Step::Review) => format!("{status} → review"),
         (_, Step::Block { .. } | Step::Dispute { .. }) => format!("{status} → blocked"),
         (_, Step::Finish) => format!("{status} → done"),

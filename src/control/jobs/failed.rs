@@ -12,7 +12,9 @@ use crate::notify::outbox::Due;
 use crate::notify::{About, Delivery, Notice, NotifyError, Shelf};
 use crate::service::launchd::Places;
 use crate::service::{self, Action, Active, Reader, Scope, Spool, Token};
+use crate::session::hook::{Hook, KEPT_DYING};
 use crate::session::names;
+use crate::session::state::StateName;
 use crate::session::store::Folder;
 use crate::worker::Queue;
 
@@ -60,9 +62,14 @@ pub async fn notify(env: &Env, scope: Scope, instance: &str) -> Result<Notified>
         .and_then(|known| whereabouts::looked_for(instance, &known.config, &known.folder));
     let hook = recorded.and_then(|known| Folder::new(known.folder).read_hook());
     let reason = gone.map(|gone| Error::from(gone).in_one_line());
-    let reason = reason.or_else(|| hook.as_ref().and_then(|hook| hook.reason.clone()));
+    let of_hook = |hook: &Hook| {
+        let gave_up = (hook.state == StateName::Failed).then(|| KEPT_DYING.to_owned());
+        hook.reason.clone().or(gave_up)
+    };
+    let reason = reason.or_else(|| hook.as_ref().and_then(of_hook));
     let about = About {
-        id: format!("{instance}-failed"),
+        // Another one at the next time.
+        id: format!("{instance}-failed-{}", hook.as_ref().map_or(0, |hook| hook.seq)),
         session: instance.to_owned(),
         project: project.as_ref().map(|project| project.name.clone()).unwrap_or_default(),
         phase: hook.as_ref().map(|hook| hook.phase),

@@ -12,9 +12,8 @@ use zbus::{Connection, Variant, connection};
 
 use super::super::text::{clip, escape_within, tame_block, tame_line};
 use super::super::{About, Notice, NoticeKind, Notifier, NotifyError};
-use super::Waiting;
-use super::listen::buttons;
 use super::seen::Seen;
+use super::waiting::{Shown, Waiting};
 
 pub(super) const SERVICE: &str = "org.freedesktop.Notifications";
 pub(super) const PATH: &str = "/org/freedesktop/Notifications";
@@ -22,6 +21,9 @@ pub(super) const PATH: &str = "/org/freedesktop/Notifications";
 /// The bus itself, which tells who is on it.
 pub(super) const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
+
+/// The number of no notice.
+const NONE: u32 = 0;
 
 /// Time limit for the whole exchange. A bus that starts the service on demand may wait for minutes
 /// if it does not come up.
@@ -33,7 +35,7 @@ pub struct Desktop {
     name: String,
     socket: PathBuf,
     timeout: Duration,
-    /// Where notices with buttons are left.
+    /// Where notices are left for who hears presses.
     waiting: Option<Waiting>,
     /// Where it is noted that there is a desktop.
     seen: Option<Seen>,
@@ -52,7 +54,7 @@ impl Desktop {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// The same for which notices with buttons are left there, if somebody shows them.
+    /// The same for which notices are left there, if somebody shows them.
     #[must_use]
     pub fn with_buttons(self, waiting: Option<Waiting>) -> Self {
         Self { waiting, ..self }
@@ -154,29 +156,43 @@ impl Desktop {
             seen.note(Timestamp::now());
         }
         let can = |what: &str| capabilities.iter().any(|capability| capability == what);
-        if let Some(waiting) = self.waiting.as_ref().filter(|_| can("actions"))
-            && !buttons(notice).is_empty()
-            // If it cannot be left there, it is shown without buttons.
+        // If it cannot be left there, it is shown from here, without buttons, and nobody sees what
+        // becomes of it.
+        if let Some(waiting) = &self.waiting
             && waiting.leave(notice).unwrap_or(false)
         {
             return Ok(());
         }
-        self.show_with(&bus, notice, can("body-markup"), &[]).await.map(drop)
+        self.show_with(&bus, notice, can("body-markup"), &[], NONE).await.map(drop)
     }
 
-    /// Shows a notice with buttons; returns its number. A press on the first one has the key `0`.
+    /// Shows a notice with buttons, in the place where it was shown `before`; returns where it is. A press
+    /// on the first one has the key `0`.
     pub(super) async fn show(
         &self,
         bus: &Connection,
         notice: &Notice,
         labels: &[&str],
-    ) -> Result<u32, NotifyError> {
+        before: Option<&Shown>,
+    ) -> Result<Shown, NotifyError> {
         let shown = async {
             let capabilities = Self::capabilities(bus).await?;
-            let markup = capabilities.iter().any(|capability| capability == "body-markup");
-            self.show_with(bus, notice, markup, labels).await
+            let can = |what: &str| capabilities.iter().any(|capability| capability == what);
+            let labels = if can("actions") { labels } else { &[] };
+            let replaced = match before {
+                Some(before) if Self::is_still_there(bus, before).await => before.number,
+                _ => NONE,
+            };
+            self.show_with(bus, notice, can("body-markup"), labels, replaced).await
         };
         self.in_time(shown).await
+    }
+
+    /// Whether the service that showed a notice is the one on the bus.
+    pub(super) async fn is_still_there(bus: &Connection, shown: &Shown) -> bool {
+        let reply = bus.call_method(Some(BUS), BUS_PATH, Some(BUS), "GetNameOwner", &SERVICE).await;
+        let owner = reply.and_then(|reply| reply.body().deserialize::<String>());
+        owner.is_ok_and(|owner| service_on(bus, &owner) == shown.service)
     }
 
     /// Shows what came of a press.
@@ -190,7 +206,7 @@ impl Desktop {
         let notice = Notice::mail(&about, "", None, "");
         let notice =
             Notice { text: tame_line(text), command: None, session: String::new(), ..notice };
-        self.show(bus, &notice, &[]).await.map(drop)
+        self.show(bus, &notice, &[], None).await.map(drop)
     }
 
     async fn show_with(
@@ -199,7 +215,8 @@ impl Desktop {
         notice: &Notice,
         markup: bool,
         labels: &[&str],
-    ) -> Result<u32, NotifyError> {
+        replaced: u32,
+    ) -> Result<Shown, NotifyError> {
         let keys: Vec<String> = (0..labels.len()).map(|at| at.to_string()).collect();
         let actions: Vec<&str> =
             keys.iter().zip(labels).flat_map(|(key, label)| [key.as_str(), *label]).collect();
@@ -208,7 +225,7 @@ impl Desktop {
         let default_expiry = -1_i32;
         let arguments = (
             "samocode",
-            0_u32,
+            replaced,
             "",
             summary(notice),
             body(notice, markup),
@@ -216,11 +233,19 @@ impl Desktop {
             hints,
             default_expiry,
         );
-        bus.call_method(Some(SERVICE), PATH, Some(SERVICE), "Notify", &arguments)
+        let reply = bus
+            .call_method(Some(SERVICE), PATH, Some(SERVICE), "Notify", &arguments)
             .await
-            .and_then(|reply| reply.body().deserialize())
-            .map_err(not_shown)
+            .map_err(not_shown)?;
+        let number = reply.body().deserialize().map_err(not_shown)?;
+        let by = reply.header().sender().map_or_else(String::new, ToString::to_string);
+        Ok(Shown { number, service: service_on(bus, &by) })
     }
+}
+
+/// A service by its name on the bus, unlike any of another bus.
+fn service_on(bus: &Connection, unique_name: &str) -> String {
+    format!("{unique_name}@{}", bus.server_guid())
 }
 
 #[async_trait]
@@ -267,7 +292,7 @@ const fn urgency(kind: NoticeKind) -> u8 {
 
 /// The first line, which is never markup.
 fn summary(notice: &Notice) -> String {
-    clip(tame_line(&format!("{} {}", notice.session, notice.text)).trim(), 150)
+    clip(tame_line(&format!("{} {}", notice.subject(), notice.text)).trim(), 150)
 }
 
 /// All other lines; `markup` says whether the desktop reads them as markup.

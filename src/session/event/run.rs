@@ -145,8 +145,7 @@ impl Occurrence for RunEnded {
         let certainty = Certainty { estimated: self.cost.estimated, ..Certainty::default() };
         let cost =
             self.cost.usd.map_or_else(String::new, |usd| format!(" ({})", dollars(usd, certainty)));
-        let outcome = self.outcome.as_str().replace('_', " ");
-        format!("run ended: {outcome}{}{cost}", more(self.detail.as_deref()))
+        format!("run ended: {}{}{cost}", self.outcome, more(self.detail.as_deref()))
     }
 
     fn is_warning(&self) -> bool {

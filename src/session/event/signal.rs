@@ -74,6 +74,7 @@ impl Occurrence for SignalTaken {
         let leads = match step {
             Step::Stay => String::new(),
             Step::Enter { phase } => format!(" -> {phase}"),
+            Step::Wait { waits_for } if *status == Status::Waiting => format!(" for {waits_for}"),
             Step::Wait { waits_for } => format!(" -> waiting for {waits_for}"),
             Step::Block { reason, .. } | Step::Dispute { reason } => {
                 return format!("{phase} blocked: {}", one_line(reason));

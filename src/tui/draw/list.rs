@@ -35,18 +35,25 @@ impl Column {
 }
 
 /// From this width of the list on, memory and CPU are shown, while something runs.
-pub(in crate::tui) const ROOM_FOR_LOADS: u16 = 94;
+pub(in crate::tui) const ROOM_FOR_LOADS: u16 = 76;
 
 /// The width of the column of projects.
 const PROJECT: u16 = 14;
 
-/// Longer names are cut.
+/// From this width of the list on, nothing is kept short for them.
+const WIDE: u16 = 94;
+
+/// Longer names are cut; where there is little room beside memory and CPU, earlier.
 const LONGEST_NAME: usize = 26;
+const LONGEST_NARROW_NAME: usize = 18;
 
 fn columns(model: &Model) -> Vec<(usize, Column)> {
-    let width = |view: &View| view.instance.chars().count();
-    let longest = model.sessions.all().iter().map(width).max().unwrap_or(0);
-    let name = u16::try_from(longest.clamp(7, LONGEST_NAME)).unwrap_or(u16::MAX);
+    let length = |view: &View| view.instance.chars().count();
+    let longest = model.sessions.all().iter().map(length).max().unwrap_or(0);
+    let width = model.areas.list.width;
+    let is_tight = model.shows_loads() && width < WIDE;
+    let most = if is_tight { LONGEST_NARROW_NAME } else { LONGEST_NAME };
+    let name = u16::try_from(longest.clamp(7, most)).unwrap_or(u16::MAX);
     let loads = if model.shows_loads() { ROOM_FOR_LOADS } else { u16::MAX };
     let all = [
         Column::text("SESSION", Constraint::Length(name), 0),
@@ -61,11 +68,10 @@ fn columns(model: &Model) -> Vec<(usize, Column)> {
         Column::amount("IT", 3, 64),
         Column::text("NOW", Constraint::Fill(1), 40),
         Column::amount("MEM", 4, loads),
-        Column::amount("CPU", 5, loads),
+        Column::amount("CPU", 4, loads),
         Column::text("PROGRESS", Constraint::Length(11), 84),
         Column::amount("COST", 8, 72),
     ];
-    let width = model.areas.list.width;
     all.into_iter().enumerate().filter(|(_, column)| width >= column.from).collect()
 }
 
@@ -152,7 +158,7 @@ fn cells(
         Line::from(view.iteration.to_string()).right_aligned(),
         Line::from(Span::styled(cut(&one_line(&now_doing), room.now), style)),
         Line::from(load.memory.map_or_else(String::new, load::memory)).right_aligned(),
-        Line::from(load.cpu.map_or_else(String::new, |cpu| format!("{cpu:.0}%"))).right_aligned(),
+        Line::from(load.cpu.map_or_else(String::new, load::cpu)).right_aligned(),
         Line::styled(progress, palette.dim()),
         Line::from(cost).right_aligned(),
     ]
@@ -165,7 +171,7 @@ fn doing(view: &View, palette: Palette) -> (String, ratatui::style::Style) {
         let what = match needs.count {
             Some(0) => "its questions are answered".to_owned(),
             Some(open) => format!("needs {}", count(open, "answer", "answers")),
-            None => format!("needs {}", needs.waits_for.as_str().replace('_', " ")),
+            None => format!("needs {}", needs.waits_for),
         };
         let why = view.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         return (what + &why, palette.attention());

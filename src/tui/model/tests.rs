@@ -197,6 +197,8 @@ fn memory_and_cpu_are_read_only_while_something_runs_and_there_is_room() {
     model.areas.list = Rect::new(0, 2, 120, 3);
     assert!(model.shows_loads());
     model.areas.list.width = 80;
+    assert!(model.shows_loads());
+    model.areas.list.width = 70;
     assert!(!model.shows_loads());
     model.areas.list.width = 120;
     let change = Change::Session { view: Box::new(view("b", StateName::Done)) };

@@ -48,7 +48,7 @@ pub(super) fn needs(view: &View) -> Option<String> {
         (WaitsFor::QaAnswers, Some(0)) => "its questions are answered".to_owned(),
         (WaitsFor::QaAnswers, Some(open)) => format!("needs {}", count(open, "answer", "answers")),
         (WaitsFor::PlanApproval, _) => "needs your approval of its plan".to_owned(),
-        (other, _) => format!("needs {}", other.as_str().replace('_', " ")),
+        (other, _) => format!("needs {other}"),
     })
 }
 

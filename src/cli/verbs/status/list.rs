@@ -95,12 +95,7 @@ pub(super) fn wanted(waits_for: &WaitsFor, count: Option<usize>) -> String {
         (WaitsFor::QaAnswers, Some(0)) => "sending the answers".to_owned(),
         (WaitsFor::QaAnswers, Some(1)) => "1 answer".to_owned(),
         (WaitsFor::QaAnswers, Some(n)) => format!("{n} answers"),
-        (WaitsFor::QaAnswers, None) => "answers".to_owned(),
-        (WaitsFor::PlanApproval, _) => "approval".to_owned(),
-        (WaitsFor::FileUpdate, _) => "a file update".to_owned(),
-        (WaitsFor::HumanAction, _) => "a manual step".to_owned(),
-        (WaitsFor::Workers, _) => "its workers".to_owned(),
-        (WaitsFor::Other(other), _) => other.replace('_', " "),
+        (other, _) => other.to_string(),
     }
 }
 
