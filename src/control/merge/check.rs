@@ -12,7 +12,7 @@ use crate::git::merge::{
     Tips, branch_names, checked_out_at, commits_beyond, contained, contains, is_unrelated,
     tracked_changes, under_way,
 };
-use crate::git::{self, quoted};
+use crate::git::{self, Programs, quoted};
 use crate::session::names::nearest;
 use crate::session::state::StateName;
 
@@ -61,7 +61,12 @@ impl Target {
     ///
     /// `held` is the worktree of a confined agent that merges into its own branch. It has that branch checked
     /// out in a repository of its own, in which no git may run outside of the cage.
-    pub(super) async fn of(repo: &Path, into: Option<&str>, held: Option<&Path>) -> Result<Self> {
+    pub(super) async fn of(
+        repo: &Path,
+        into: Option<&str>,
+        held: Option<&Path>,
+        programs: &Programs,
+    ) -> Result<Self> {
         let branch = match into {
             Some(into) => into.to_owned(),
             None => git::default_branch(repo)?.ok_or_else(|| {
@@ -77,7 +82,7 @@ impl Target {
         }
         let checked_out = checked_out_at(repo, &branch)?;
         if let (Some(folder), None) = (&checked_out, held) {
-            let changed = tracked_changes(folder).await?;
+            let changed = tracked_changes(folder, programs).await?;
             if changed > 0 {
                 let files = if changed == 1 { "file is" } else { "files are" };
                 return Err(Error::refused(format!(
