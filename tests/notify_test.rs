@@ -68,6 +68,21 @@ fn notify_test_sends_one_message_and_says_how_it_went() {
 }
 
 #[test]
+fn a_file_of_channels_that_cannot_be_used_is_told_where_a_session_stands() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user("misset");
+    let project = user.project("shop").key("SAMOCODE_AGENT", "rehearsal").create();
+    assert_eq!(project.samocode(["run", "misset", "--task", "Ask me"]).output().code, 10);
+    user.write(".config/samocode/notify.toml", "[channel.hook\n");
+    for verb in ["why", "status"] {
+        let out = project.samocode([verb, "misset"]).ok();
+        assert!(out.stdout.contains("no notices via notify.toml: "), "{out}");
+    }
+    let out = project.samocode(["notify", "test", "hook"]).output();
+    assert!(out.stderr.contains("there is no channel 'hook': "), "{out}");
+}
+
+#[test]
 fn a_notice_that_cannot_be_sent_is_shown_and_sent_at_the_next_chance() {
     const BUSY: &str =
         r#"{"ok":false,"description":"Too Many Requests","parameters":{"retry_after":3600}}"#;

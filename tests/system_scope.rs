@@ -77,7 +77,8 @@ fn root_stops_and_starts_a_session_of_the_systems_manager() {
     let task = ["enable", "--system", "--run-as", "sysstop", "sysheld", "--task", "Hold"];
     root(lab, &project, task).ok();
     user.wait_until("the agent runs", BOUND, || user.exists("asked"));
-    root(lab, &project, ["stop", "--system", "--now", "sysheld"]).ok();
+    let stopped = root(lab, &project, ["stop", "--system", "--now", "sysheld"]).ok();
+    assert!(!stopped.stderr.contains("cannot ask"), "{}", stopped.stderr);
     assert_eq!(session.stands().0, "stopped");
     assert_eq!(active(lab, &session.unit()), "inactive");
 

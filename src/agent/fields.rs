@@ -72,7 +72,9 @@ impl<'a> Fields<'a> {
     pub(super) fn number(&self, key: &str) -> Option<f64> {
         let raw = self.get(key)?.get();
         let bare = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
-        bare.trim().parse().ok().filter(|number: &f64| number.is_finite())
+        // Gateways write costs as people do.
+        let bare = bare.trim().trim_start_matches('$');
+        bare.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// A whole number that is not negative. One that is too large becomes the largest possible.
@@ -127,9 +129,10 @@ mod tests {
 
     #[test]
     fn a_bad_field_is_absent_and_the_others_are_read() {
-        let json = r#"{"a":3.0,"b":"0.5","c":[1],"d":"cut \ud83d","e":true,"a":4,"f":-1,"g":"true","\ud83d":1}"#;
+        let json = r#"{"a":3.0,"b":"0.5","c":[1],"d":"cut \ud83d","e":true,"a":4,"f":-1,"g":"true","h":"$0.25","\ud83d":1}"#;
         let fields = Fields::of(json).unwrap();
         assert_eq!((fields.whole("a"), fields.number("b")), (Some(4), Some(0.5)));
+        assert_eq!(fields.number("h"), Some(0.25));
         assert_eq!((fields.number("c"), fields.whole("f")), (None, None));
         assert_eq!(fields.text("d").as_deref(), Some("cut \u{fffd}"));
         assert_eq!(

@@ -25,7 +25,7 @@ pub(super) fn objects(line: &[u8]) -> Vec<Value> {
 /// A number, written as an integer, a float or a string.
 pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => text.trim().trim_start_matches('$').parse().ok(),
         other => other.as_f64(),
     };
     number.filter(|number: &f64| number.is_finite())
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(objects(b"{\"a\":\"\xff\"}"), [json!({"a": "\u{fffd}"})]);
         assert_eq!(objects(b"{\"a\":NaN,\"b\":\"\x01\"}"), [json!({"a": null, "b": "\u{1}"})]);
         assert!(objects(b"compiling {").is_empty() && objects(b"7").is_empty());
-        for three in [json!(3), json!(3.0), json!("3"), json!(" 3.2 ")] {
+        for three in [json!(3), json!(3.0), json!("3"), json!(" 3.2 "), json!("$3.20")] {
             assert_eq!(count(&three), Some(3), "{three}");
         }
         for none in [json!(null), json!([3]), json!("three"), json!(-1), json!("NaN")] {

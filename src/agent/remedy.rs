@@ -187,7 +187,9 @@ impl Remedy {
             413 => Self::Shrink,
             429 => Self::SlowDown,
             451 => Self::Fresh,
-            408 | 409 | 425 | 500.. => Self::Later,
+            // 421: a connection that another server should have had. 424: what the server itself
+            // asked has failed. 499: a gateway gave up waiting.
+            408 | 409 | 421 | 424 | 425 | 499.. => Self::Later,
             _ => return None,
         })
     }

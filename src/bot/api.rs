@@ -216,7 +216,7 @@ impl Api {
                 "Telegram rejected the bot's token ({status}, \"{said}\"); check TELEGRAM_BOT_TOKEN"
             )),
             // Another process polls, perhaps one that is about to end.
-            409 | 429 | 500..=599 => {
+            408 | 409 | 421 | 425 | 429 | 500..=599 => {
                 let after = answer.parameters.and_then(|parameters| parameters.retry_after);
                 NotifyError::Retryable {
                     reason: format!("Telegram: {status}, \"{said}\""),

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::iter;
 
-use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgMatches, Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::verbs::Verb;
 use super::{Cli, Common};
@@ -26,8 +26,18 @@ pub(super) fn parse(args: &[OsString], color: ColorChoice) -> Result<Cli, clap::
     if let Some(cli) = Verb::read_alone(args) {
         return Ok(cli);
     }
-    let matches = Cli::command().color(color).try_get_matches_from(args)?;
+    let matches = Cli::command().color(color).try_get_matches_from(args);
+    let matches = matches.or_else(|error| as_status(args, color).ok_or(error))?;
     Cli::from_arg_matches(&matches)
+}
+
+/// `samocode --json` is the overview for a program: `status --json`.
+fn as_status(args: &[OsString], color: ColorChoice) -> Option<ArgMatches> {
+    let (program, flags) = args.split_first()?;
+    let only_flags = flags.iter().all(|arg| arg.as_encoded_bytes().starts_with(b"-"));
+    let words = [program.clone(), "status".into()].into_iter().chain(flags.iter().cloned());
+    let wanted = only_flags && flags.iter().any(|arg| arg == "--json");
+    wanted.then(|| Cli::command().color(color).try_get_matches_from(words).ok()).flatten()
 }
 
 /// The arguments as those of this verb, which is their second word.
@@ -41,7 +51,7 @@ pub(super) fn alone<V: Args>(args: &[OsString], verb: impl FnOnce(V) -> Verb) ->
 mod tests {
     use clap::Parser as _;
 
-    use super::{Cli, OsString, Verb};
+    use super::{Cli, ColorChoice, OsString, Verb, parse};
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -70,6 +80,17 @@ mod tests {
                 (Err(_), None) => {}
                 (whole, alone) => panic!("{line}: {alone:?} alone, {whole:?} as a whole"),
             }
+        }
+    }
+
+    #[test]
+    fn json_without_a_verb_is_that_of_the_status() {
+        let read = |line: &str| parse(&words(line), ColorChoice::Never);
+        for line in ["samocode --json", "samocode --system --json"] {
+            assert!(matches!(read(line).unwrap().verb, Some(Verb::Status(_))), "{line}");
+        }
+        for line in ["samocode --jsn", "samocode --json staus", "samocode --json --tsk"] {
+            assert!(read(line).is_err(), "{line}");
         }
     }
 

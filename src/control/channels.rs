@@ -11,6 +11,8 @@ use crate::notify::file::{self, Files};
 use crate::notify::outbox::Due;
 use crate::notify::{Delivery, Shelf, UnsentFolder};
 
+use super::context::Context;
+
 /// The files that set up channels, of the user and of a project.
 pub(crate) fn files(dirs: &Dirs, project: Option<&Project>) -> Files {
     Files {
@@ -49,6 +51,16 @@ pub(crate) fn channels(
         files,
     };
     crate::notify::from_settings(&settings, &look_up)
+}
+
+/// The channels that a mistake keeps from being used: what they should tell is told by no one.
+pub(crate) fn mistakes(context: &Context) -> Vec<String> {
+    let Ok(file) = context.env_file() else { return Vec::new() };
+    let files = files(&context.dirs, Some(&context.project));
+    let set_up = channels(&context.settings, files, &context.caller.env, &file, false);
+    let mistaken = set_up.left_out.into_iter().filter(|left_out| left_out.mistaken);
+    let said = mistaken.map(|one| format!("no notices via {}: {}", one.notifier, one.reason));
+    said.collect()
 }
 
 /// How long sending kept notices may take, together.

@@ -16,11 +16,13 @@ use crate::session::qa::{Answer, Qa};
 use crate::session::state::{State, StateName};
 use crate::session::store;
 
+use super::channels;
 use super::context::{Context, Warnings, is_outside};
 use super::convoy;
 use super::error::{Error, Result};
 use super::merge;
 use super::operation::{Operation, Perform};
+use super::questions;
 use super::queue;
 use super::registry;
 use super::session::Session;
@@ -178,8 +180,13 @@ impl Perform for Show {
         let status = found.as_ref().map(|found| &found.status);
         let view = View::of(&context.caller, &context.project.root, &session, status)?;
         let mut view = view.in_project(&context.project);
-        let notes = [merge::note(&context, &session), convoy::note(&context, &session)];
-        view.notes.extend(notes.into_iter().flatten().map(|note| on.caller.command(&note)));
+        let notes = [
+            merge::note(&context, &session),
+            convoy::note(&context, &session),
+            questions::note(&session),
+        ];
+        let notes = notes.into_iter().flatten().chain(channels::mistakes(&context));
+        view.notes.extend(notes.map(|note| on.caller.command(&note)));
         let unit = found.map(|found| UnitDetail {
             name: found.status.name,
             active: found.status.active,
@@ -279,8 +286,13 @@ impl Perform for Explain {
         let mut view = view.in_project(&context.project);
         let mut shares = CachedShares::default();
         store::read_journal(&session.folder, |entry| shares.take(&entry.event))?;
-        let notes = [merge::note(&context, &session), convoy::note(&context, &session)];
-        view.notes.extend(notes.into_iter().flatten().map(|note| on.caller.command(&note)));
+        let notes = [
+            merge::note(&context, &session),
+            convoy::note(&context, &session),
+            questions::note(&session),
+        ];
+        let notes = notes.into_iter().flatten().chain(channels::mistakes(&context));
+        view.notes.extend(notes.map(|note| on.caller.command(&note)));
         view.notes.extend(shares.fall().map(|fall| fall.describe()));
         let mut events = timeline::read(&session)?;
         events.retain(|item| matches!(item, Item::Event { .. }));
@@ -294,7 +306,10 @@ fn remedy(view: &View) -> String {
     let instance = &view.instance;
     let command = view.needs.as_ref().map(|needs| needs.command.as_str()).unwrap_or_default();
     match view.state {
-        StateName::New => "it starts as soon as its worker runs".to_owned(),
+        StateName::New if view.unit.as_ref().is_some_and(|unit| unit.active != "inactive") => {
+            "it starts as soon as its worker runs".to_owned()
+        }
+        StateName::New => format!("nothing runs it; begin it with: {}", view.start_command()),
         StateName::Running if view.reason.is_some() => {
             format!("to keep it running after that: samocode start {instance}")
         }

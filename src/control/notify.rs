@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::environment::secrets_in_shell;
 use crate::agent::vocabulary;
 use crate::config::{Dirs, EnvFile, Error as ProjectError, Flags, Secret, Settings};
+use crate::notify::file::FILE;
 use crate::notify::outbox::Due;
 use crate::notify::{
     self, BotAccount, Channels, Files, Hours, LeftOut, Notice, NoticeKind, Proxies, TestOutcome,
@@ -218,7 +219,9 @@ impl Perform for NotifyTest {
             let known: BTreeSet<String> = notifiers.chain(left_out).map(str::to_owned).collect();
             if !known.contains(name) {
                 let known = known.into_iter().collect::<Vec<_>>().join(", ");
-                return Err(Error::usage(format!("there is no channel '{name}'"))
+                let why = channels.left_out.iter().find(|one| one.mistaken && one.notifier == FILE);
+                let why = why.map_or(String::new(), |one| format!(": {}", one.reason));
+                return Err(Error::usage(format!("there is no channel '{name}'{why}"))
                     .hint(format!("there are: {known}")));
             }
             channels.notifiers.retain(|notifier| notifier.name() == name);

@@ -32,6 +32,25 @@ pub(crate) fn read(folder: &Folder) -> Result<Option<Qa>> {
     }
 }
 
+/// What to say of a file in which the human seems to have answered beside the mark that says that
+/// nobody has.
+pub(crate) fn note(session: &Session) -> Option<String> {
+    let state = session.state().ok()?;
+    if !matches!(&state.standing, Standing::Waiting { waits_for: WaitsFor::QaAnswers, .. }) {
+        return None;
+    }
+    let qa = read(&session.folder).ok().flatten()?;
+    // The agent may have written it like this.
+    if state.visit.asked.and_then(|asked| asked.text).is_some_and(|text| text == qa.as_str()) {
+        return None;
+    }
+    let question = qa.questions().iter().find(|question| question.is_overlooked)?;
+    Some(format!(
+        "{} still says _waiting_: if the words beside or below that are the answer, remove it",
+        question.id
+    ))
+}
+
 /// Puts questions back that were removed while the session waits for their answers, from its journal.
 pub(crate) fn put_back(session: &Session) {
     let path = session.folder.qa();

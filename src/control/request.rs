@@ -77,7 +77,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
     let Some(lock) = lock(session)? else {
         let state = session.state()?;
         if task.is_some_and(|task| task != state.task) {
-            return Err(at_work(session, state.name()));
+            return Err(at_work(session));
         }
         return Ok(Became::Running);
     };
@@ -101,7 +101,7 @@ pub(crate) fn begin_or_resume(session: &Session, work: &Work, durable: Durable) 
         }
         // The same request again, for example because the first one was interrupted.
         (_, Some(task)) if journal.state().task == task => revive(session, &mut journal, durable),
-        (word, Some(_)) => Err(at_work(session, word)),
+        (_, Some(_)) => Err(at_work(session)),
         (_, None) => revive(session, &mut journal, durable),
     }
 }
@@ -146,7 +146,7 @@ fn enter(
     }
     // Started by the predecessor: the worker imports it from its files.
     if task.is_some() && !is_done_by_overview(session) {
-        return Err(at_work(session, StateName::Running));
+        return Err(at_work(session));
     }
     if task.is_none() {
         return match session.obstacle() {
@@ -231,9 +231,9 @@ fn is_done_by_overview(session: &Session) -> bool {
     session.hook().is_ok_and(|hook| hook.state == StateName::Done)
 }
 
-fn at_work(session: &Session, word: StateName) -> Error {
+fn at_work(session: &Session) -> Error {
     let name = &session.name;
-    Error::usage(format!("session '{name}' is {word} and already has a task")).hint(format!(
+    Error::usage(format!("session '{name}' already has a task, which is not done")).hint(format!(
         "send it a message with: samocode send {name} \"…\", or start another session"
     ))
 }

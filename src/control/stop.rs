@@ -11,7 +11,7 @@ use crate::session::state::StateName;
 use crate::session::store::{crash_point, read_journal};
 
 use super::below;
-use super::context::manager;
+use super::context::{Caller, manager};
 use super::error::{Error, Result};
 use super::folders::FolderWatch;
 use super::operation::{Operation, Perform};
@@ -96,7 +96,7 @@ impl Perform for Stop {
             }
         };
         let upcoming = timer::cancel(&context, &session).await?;
-        let end = self.stop(on, manager.as_ref(), &session).await?;
+        let end = self.stop(on, manager.as_ref(), &context.caller, &session).await?;
         queue::pass_on(&context);
         Ok(Stopped { session: session.name, instance: session.instance, end, upcoming })
     }
@@ -107,12 +107,13 @@ impl Stop {
         &self,
         on: &Operation<'_>,
         manager: &dyn ServiceManager,
+        caller: &Caller,
         session: &Session,
     ) -> Result<StopEnd> {
         if session.hook()?.state == StateName::Done && !session.is_worked_on() {
             return Ok(StopEnd::WasDone);
         }
-        if session.is_worked_on() && self.drain(on, session).await? == Drained::CalledOff {
+        if session.is_worked_on() && self.drain(on, caller, session).await? == Drained::CalledOff {
             return Ok(StopEnd::CalledOff);
         }
         // From here on the session is stopped, whether or not its worker recorded it.
@@ -130,10 +131,15 @@ impl Stop {
     }
 
     /// Asks the worker to stop, and waits until it has.
-    async fn drain(&self, on: &Operation<'_>, session: &Session) -> Result<Drained> {
+    async fn drain(
+        &self,
+        on: &Operation<'_>,
+        caller: &Caller,
+        session: &Session,
+    ) -> Result<Drained> {
         let watch = FolderWatch::session(&session.folder)?;
         watch.remark().iter().for_each(|remark| (on.progress)(remark));
-        let message = match request::send(session, on.caller, Kind::Stop, "") {
+        let message = match request::send(session, caller, Kind::Stop, "") {
             Ok(message) => message,
             Err(error) => {
                 // It must be possible to stop a session that has filled the disk.

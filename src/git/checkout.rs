@@ -3,6 +3,7 @@
 //! or where agents are confined, to [one of the session's own](super::own). The rest of the tree asks
 //! here and assumes none of that.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::confirm::{Confirmed, confirm};
@@ -56,6 +57,9 @@ impl Checkout {
     #[must_use]
     pub fn of_all_sessions(project: &Project) -> Vec<Self> {
         let entries = std::fs::read_dir(&project.sessions).into_iter().flatten().flatten();
+        // What is not a session's has such a name: merges have a folder here and one among the checkouts.
+        let is_session = |name: &OsStr| !name.as_encoded_bytes().starts_with(b"_");
+        let entries = entries.filter(|entry| is_session(&entry.file_name()));
         let folders = entries.flat_map(|entry| {
             let folder = Folder::new(entry.path());
             let below = folder.descendants();
@@ -310,5 +314,11 @@ mod tests {
         for outside in [Checkout::place(&project), &lab.repo] {
             assert_eq!(Checkout::around(&project, outside), None);
         }
+        // What merges keep in folders of such a name is no session's.
+        for folder in ["26-11-20-jwt-login", "_merge"] {
+            std::fs::create_dir_all(project.sessions.join(folder)).unwrap();
+            std::fs::create_dir_all(project.worktrees.join(folder)).unwrap();
+        }
+        assert_eq!(Checkout::of_all_sessions(&project), [checkout]);
     }
 }

@@ -84,6 +84,10 @@ fn compare(
         })
     };
     let is_on_none = on.as_deref() == Some(name);
+    // It has no commit yet, and never had one.
+    if is_on_none && tip.is_none() && reader.symbolic(name)?.is_none() {
+        return Ok(None);
+    }
     let lacking = match (&tip, of_branch) {
         _ if is_on_none => None,
         (None, _) => Some(0),

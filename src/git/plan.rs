@@ -101,7 +101,9 @@ pub(super) fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Err
         return plain("it is not in a git repository".to_owned());
     };
     let place = reader.place().clone();
-    let subfolder = folder.strip_prefix(&place.top).unwrap_or(Path::new("")).to_owned();
+    let leads_back = !keeps_files_elsewhere(&folder, &place.top);
+    let subfolder = folder.strip_prefix(&place.top).ok().filter(|_| leads_back);
+    let subfolder = subfolder.unwrap_or(Path::new("")).to_owned();
     let remote = remote_of(reader.remotes()?);
     let base = base(&*reader, remote.as_deref())?;
     let base_branch = base.as_ref().map(|base| branch_of(base, remote.as_deref()));
@@ -124,7 +126,11 @@ pub(super) fn plan(folder: &Path, branch: &str, path: &Path) -> Result<Plan, Err
     }
     let plan = WorktreePlan {
         // A working tree elsewhere (core.worktree) may not lead back to its repository.
-        repo: if folder.starts_with(&place.top) { place.top } else { place.common.clone() },
+        repo: if leads_back && folder.starts_with(&place.top) {
+            place.top
+        } else {
+            place.common.clone()
+        },
         common: place.common,
         subfolder,
         branch: branch.to_owned(),
@@ -298,10 +304,21 @@ fn refuse_occupied(plan: &WorktreePlan, found: Found) -> Result<(), Error> {
     Err(Error::Occupied { path: plan.path.clone(), what })
 }
 
+/// Whether a repository lies in this folder and its working tree is another one, even one around it,
+/// as people have who keep the settings of their home folder in git.
+fn keeps_files_elsewhere(folder: &Path, top: &Path) -> bool {
+    let is_other = |folder: PathBuf| folder != top;
+    folder.join(".git").symlink_metadata().is_ok() && folder.canonicalize().is_ok_and(is_other)
+}
+
 /// The root of the working tree that contains a folder, or of a bare repository the repository
-/// itself. `None` outside a repository.
+/// itself; the folder itself if its repository's working tree is another one, which may not lead back.
+/// `None` outside a repository.
 pub fn root(folder: &Path) -> Result<Option<PathBuf>, Error> {
-    Ok(open(folder)?.map(|reader| reader.place().top.clone()))
+    Ok(open(folder)?.map(|reader| match &reader.place().top {
+        top if keeps_files_elsewhere(folder, top) => folder.to_owned(),
+        top => top.clone(),
+    }))
 }
 
 /// The branch new work starts from, as the remote or the local repository calls it: `main`. `None`

@@ -32,6 +32,9 @@ use crate::session::store::{self, StoreError};
 /// The hooks that git runs while it checks out.
 const HOOKS: [&str; 3] = ["post-checkout", "post-index-change", "reference-transaction"];
 
+/// Those that it runs while it merges.
+const OF_MERGES: [&str; 4] = ["pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge"];
+
 /// The option of `git config` for a worktree's own settings.
 const PER_WORKTREE: &str = "--worktree";
 
@@ -50,6 +53,9 @@ struct Named {
     settings: BTreeMap<String, Vec<String>>,
     /// Hooks, with what git would call their content.
     hooks: BTreeMap<String, String>,
+    /// The same for merges. Absent in older records, which have no drivers of merges either.
+    #[serde(default)]
+    of_merges: Option<BTreeMap<String, String>>,
     /// Whether hooks come from the files of the worktree itself.
     #[serde(skip)]
     hooks_in_worktree: bool,
@@ -60,6 +66,9 @@ struct Named {
 pub(super) struct Barred {
     filters: Vec<String>,
     hooks: Vec<String>,
+    /// Drivers and hooks that count when git merges.
+    drivers: Vec<String>,
+    merge_hooks: Vec<String>,
     /// Settings that count when a remote is reached.
     network: Vec<String>,
     hooks_in_worktree: bool,
@@ -84,16 +93,19 @@ impl Programs {
         let Some(common) = common else { return Ok(Barred::default()) };
         let named = Named::read(folder, &common).await?;
         let record = self.record(&common);
-        let known = match store::read(&record).map_err(io)? {
+        let known: Named = match store::read(&record).map_err(io)? {
             // A record that cannot be read proves nothing.
-            Some(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Named { of_merges: Some(BTreeMap::new()), ..Named::default() }),
             None => {
                 let hooks_in_worktree = named.hooks_in_worktree;
                 let first = Some((record, named));
                 return Ok(Barred { first, hooks_in_worktree, ..Barred::default() });
             }
         };
-        Ok(Barred { remedy: format!("rm {}", quoted(&record)), ..named.beyond(&known) })
+        let remedy = format!("rm {}", quoted(&record));
+        let first = known.of_merges.is_none().then(|| (record, named.completing(&known)));
+        Ok(Barred { remedy, first, ..named.beyond(&known) })
     }
 
     /// What does not run in the repository that contains `folder`, as a sentence, and the command
@@ -136,26 +148,46 @@ impl Named {
                 named.hooks_in_worktree = !(value.starts_with('/') || value.starts_with('~'));
                 hooks = folder.join(&value);
             }
-            if key == "core.hookspath" || is_filter(&key) || reaches_out(&key) {
+            let counts = is_filter(&key) || is_driver(&key) || reaches_out(&key);
+            if key == "core.hookspath" || counts {
                 named.settings.entry(key).or_default().push(value);
             }
         }
-        for hook in HOOKS {
-            if let Ok(bytes) = plain::read(&hooks.join(hook)) {
-                named.hooks.insert(hook.to_owned(), id(&bytes));
-            }
-        }
+        let all = |names: &[&str]| {
+            let read =
+                |hook: &&str| Some(((*hook).to_owned(), id(&plain::read(&hooks.join(hook)).ok()?)));
+            names.iter().filter_map(read).collect()
+        };
+        named.hooks = all(&HOOKS);
+        named.of_merges = Some(all(&OF_MERGES));
         Ok(named)
+    }
+
+    /// What an older record knows, with what it does not have yet.
+    fn completing(&self, known: &Self) -> Self {
+        let drivers = self.settings.iter().filter(|(key, _)| is_driver(key));
+        let drivers = drivers.map(|(key, values)| (key.clone(), values.clone()));
+        Self {
+            repository: known.repository.clone(),
+            settings: known.settings.clone().into_iter().chain(drivers).collect(),
+            hooks: known.hooks.clone(),
+            of_merges: self.of_merges.clone(),
+            hooks_in_worktree: false,
+        }
     }
 
     /// What is named here and not `known`.
     fn beyond(self, known: &Self) -> Barred {
         let mut barred = Barred { hooks_in_worktree: self.hooks_in_worktree, ..Barred::default() };
         let moved = self.settings.get("core.hookspath") != known.settings.get("core.hookspath");
-        for (hook, content) in self.hooks {
-            if moved || known.hooks.get(&hook) != Some(&content) {
-                barred.hooks.push(hook);
-            }
+        let added = |hooks: BTreeMap<String, String>, known: &BTreeMap<String, String>| {
+            let is_new =
+                |(hook, content): &(String, String)| moved || known.get(hook) != Some(content);
+            hooks.into_iter().filter(is_new).map(|(hook, _)| hook).collect()
+        };
+        barred.hooks = added(self.hooks, &known.hooks);
+        if let (Some(hooks), Some(known)) = (self.of_merges, &known.of_merges) {
+            barred.merge_hooks = added(hooks, known);
         }
         for (key, values) in self.settings {
             if known.settings.get(&key) == Some(&values) {
@@ -168,6 +200,8 @@ impl Named {
                 }
             } else if reaches_out(&key) {
                 barred.network.push(key);
+            } else if is_driver(&key) && known.of_merges.is_some() {
+                barred.drivers.push(key);
             }
         }
         barred
@@ -197,9 +231,22 @@ impl Barred {
     /// agent's hooks.
     pub(super) fn git_for_checkout(&self, folder: &Path, start: &Start) -> Command {
         let may_be_agents = self.hooks_in_worktree && matches!(start, Start::Attach(_));
-        let with_hooks = self.hooks.is_empty() && !may_be_agents;
+        self.git(folder, !may_be_agents)
+    }
+
+    /// git with the hooks of a checkout if none of them is barred.
+    pub(super) fn git(&self, folder: &Path, with_hooks: bool) -> Command {
+        let with_hooks = with_hooks && self.hooks.is_empty();
         let mut command = if with_hooks { git_with_hooks(folder) } else { git_command(folder) };
         command.args(self.without_filters());
+        command
+    }
+
+    /// git for a merge of agents' branches, which may bring hooks in the files of the worktree.
+    pub(super) fn git_for_merge(&self, folder: &Path) -> Command {
+        let mut command = self.git(folder, self.merge_hooks.is_empty() && !self.hooks_in_worktree);
+        // A driver that fails is a conflict.
+        command.args(self.drivers.iter().flat_map(|driver| setting(driver, "false")));
         command
     }
 
@@ -234,9 +281,10 @@ impl Barred {
     }
 
     fn what(&self) -> Option<String> {
-        let hooks = self.hooks.iter().map(|hook| format!("the hook {hook}"));
-        let all: Vec<String> =
-            self.filters.iter().chain(&self.network).cloned().chain(hooks).collect();
+        let hooks = self.hooks.iter().chain(&self.merge_hooks);
+        let hooks = hooks.map(|hook| format!("the hook {hook}"));
+        let settings = self.filters.iter().chain(&self.drivers).chain(&self.network);
+        let all: Vec<String> = settings.cloned().chain(hooks).collect();
         (!all.is_empty()).then(|| {
             format!(
                 "samocode does not run programs that were added to this repository's settings \
@@ -250,9 +298,10 @@ impl Barred {
 /// Whether the repository's files have any word of a setting that counts here. If not, git need not
 /// be asked.
 fn may_name_programs(folder: &Path, common: &Path) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 10] = [
         "include",
         "filter",
+        "driver",
         "hookspath",
         "sshcommand",
         "gitproxy",
@@ -277,6 +326,11 @@ fn may_name_programs(folder: &Path, common: &Path) -> bool {
 fn is_filter(key: &str) -> bool {
     let names = [".clean", ".smudge", ".process"];
     key.starts_with("filter.") && names.iter().any(|name| key.ends_with(name))
+}
+
+/// Whether a setting names a program that merges files.
+fn is_driver(key: &str) -> bool {
+    key.starts_with("merge.") && key.ends_with(".driver")
 }
 
 /// Whether a setting names a program that git starts to reach a remote.

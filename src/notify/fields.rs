@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
 pub(super) fn table(value: Value) -> Result<Table, String> {
     match value {
         Value::Table(table) => Ok(table),
-        other => Err(format!("it is a {}, not a table", other.type_str())),
+        other => Err(format!("it is of the type {}, not a table", other.type_str())),
     }
 }
 

@@ -97,7 +97,7 @@ impl Http {
                 reason: format!("{label}: too many messages ({said})"),
                 after: answered.asks_for(),
             },
-            408 | 425 | 500..=599 => {
+            408 | 421 | 425 | 500..=599 => {
                 NotifyError::retryable(format!("{label}: {host} has an internal problem ({said})"))
             }
             _ => NotifyError::Final(format!(

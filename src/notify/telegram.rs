@@ -173,7 +173,7 @@ impl Telegram {
                     .and_then(|answer| answer.retry_after)
                     .map(Duration::from_secs),
             },
-            408 | 500..=599 => {
+            408 | 421 | 425 | 500..=599 => {
                 NotifyError::retryable(format!("Telegram: {host} has an internal problem ({said})"))
             }
             // An unknown token gives "not found", a revoked one "unauthorized".

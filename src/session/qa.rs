@@ -34,13 +34,15 @@ pub struct Question {
     pub suggestion: Option<(Option<char>, String)>,
     /// The human's answer, if there is one.
     pub answer: Answer,
+    /// Whether `_waiting_` has words beside or below it, which are no answer as long as it is there.
+    pub is_overlooked: bool,
     place: Place,
 }
 
 /// Where to write a question's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    /// Byte offset of the `Answer:` line, and byte range of the answer.
+    /// Index of the `Answer:` line, and byte range of the answer.
     Value(usize, Range<usize>),
     /// There is no such line; add one after the line with this index.
     Behind(usize),
@@ -234,6 +236,14 @@ fn question(
         }
         _ => Answer::Waiting,
     };
+    let is_overlooked = answer == Answer::Waiting
+        && match &place {
+            Place::Value(n, range) if !range.is_empty() => {
+                let below = &lines[n + 1..=at + length];
+                !is_mark(&text[range.clone()]) || below.iter().any(|line| has_words(text, line))
+            }
+            _ => false,
+        };
     let question = Question {
         id: id.to_owned(),
         text: asked.join("\n").trim().to_owned(),
@@ -242,6 +252,7 @@ fn question(
             .map(|words| read_suggestion(&words, &options)),
         options,
         answer,
+        is_overlooked,
         place,
     };
     (question, open)
@@ -321,6 +332,20 @@ fn is_waiting(answer: &str) -> bool {
     let marked = plain.len() < words.len();
     plain.trim_matches(is_blank).is_empty()
         || behind.is_some_and(|b| b.is_empty() || (marked && b.starts_with(['*', '_', '`'])))
+}
+
+/// Whether it is `_waiting_` and nothing else.
+fn is_mark(answer: &str) -> bool {
+    let word = answer.trim_matches(|c| is_blank(c) || matches!(c, '*' | '_' | '`'));
+    word.eq_ignore_ascii_case("waiting")
+}
+
+/// Whether a line below an answer is neither empty nor part of the questions' form.
+fn has_words(text: &str, line: &Line) -> bool {
+    let content = line.content(text).trim();
+    let is_key =
+        || [SUGGESTION, ANSWER].iter().any(|key| markdown::key_line(text, line, key).is_some());
+    !content.is_empty() && !is_break(content) && !is_key()
 }
 
 /// Whether the line is a horizontal rule, such as `---` or `***`.

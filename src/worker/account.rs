@@ -108,8 +108,6 @@ pub(super) struct Account {
     sources: Sources,
     /// From which percentage of a window on no iteration may start.
     stop_at: Option<u8>,
-    /// What a human does when the credentials are refused.
-    log_in: String,
 }
 
 impl Account {
@@ -121,13 +119,7 @@ impl Account {
             lock: folder.join(format!("{hash}.lock")),
             sources,
             stop_at,
-            log_in: "log in again".to_owned(),
         }
-    }
-
-    /// The same account, with what a human does when its credentials are refused.
-    pub(super) fn with_remedy(self, log_in: String) -> Self {
-        Self { log_in, ..self }
     }
 
     /// What currently prevents a run of the session `instance`, as an event. If refused credentials
@@ -150,10 +142,7 @@ impl Account {
             store::remove(&self.file)?;
             return Ok(None);
         }
-        let (mut obstacle, claims) = judge(&known, instance, now);
-        if let Some(Event::Paused(paused)) = &mut obstacle {
-            paused.detail = format!("{}: {}", paused.detail, self.log_in);
-        }
+        let (obstacle, claims) = judge(&known, instance, now);
         if claims {
             known.next_try = now.checked_add(AUTH_RETRY).ok();
             known.found = Some(now);

@@ -150,7 +150,7 @@ impl Worker<'_> {
         };
         let folder = self.setup.state_dir.join("accounts");
         let stop_at = self.setup.settings.quota_stop_at;
-        Some(Account::new(&folder, &known.hash, sources, stop_at).with_remedy(self.log_in()))
+        Some(Account::new(&folder, &known.hash, sources, stop_at))
     }
 
     /// What a human does when the credentials of the agent are refused.

@@ -95,7 +95,10 @@ impl Worker<'_> {
             };
             if let Some(words) = words {
                 *words = self.redactor.redact(words).into_owned();
-                if matches!(outcome, Outcome::Auth { .. }) {
+                // Whoever has to pay needs no new login.
+                let is_advised =
+                    ended.reported.finished.as_ref().is_some_and(|f| f.advice.is_some());
+                if matches!(outcome, Outcome::Auth { .. }) && !is_advised {
                     *words = format!("{words}: {}", self.log_in());
                 }
             }
@@ -135,7 +138,7 @@ fn share(
             Event::Limited(limited) => account.limited(limited, Timestamp::now()),
             _ => Ok(()),
         },
-        (Outcome::Auth { what }, Rule::Pause(event)) => {
+        (Outcome::Auth { .. }, Rule::Pause(event)) => {
             let Event::Paused(paused) = event.as_mut() else { return Ok(()) };
             let now = Timestamp::now();
             if account.may_pass(instance, now)? {
@@ -144,7 +147,7 @@ fn share(
                 paused.until = now.checked_add(ONCE_MORE).ok();
                 paused.quiet = true;
             } else {
-                paused.quiet = !account.refused(what, now)?;
+                paused.quiet = !account.refused(&paused.detail, now)?;
             }
             Ok(())
         }

@@ -52,6 +52,15 @@ fn in_words(fields: &Fields<'_>) -> Option<u64> {
     fields.text("api_error_status")?.split_whitespace().next()?.parse().ok()
 }
 
+/// What older versions say where the service could not be reached, so that there is no status.
+const UNREACHABLE: [&str; 5] = [
+    "Connection error",
+    "Request timed out",
+    "Unable to connect",
+    "The socket connection was closed",
+    "fetch failed",
+];
+
 /// The status in what older versions say of an error: `API Error: 529 {…}`, or in other words what to do.
 pub(super) fn status_in(text: &str) -> Option<u16> {
     if text.trim_end().ends_with("Please run /login") {
@@ -62,12 +71,21 @@ pub(super) fn status_in(text: &str) -> Option<u16> {
     }
     let rest = text.trim_start().strip_prefix("API Error")?;
     let rest = rest.trim_start_matches([':', ' ', '(']);
+    if UNREACHABLE.iter().any(|words| rest.starts_with(words)) {
+        return Some(408);
+    }
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|status| (400..600).contains(status))
 }
 
+/// How to fix an error with these names, or this status where they say nothing.
+pub(super) fn advice_for(names: &[String], status: Option<u16>) -> Option<&'static str> {
+    let named = names.iter().find_map(|name| advice(name));
+    named.or_else(|| advice("billing_error").filter(|_| status == Some(402)))
+}
+
 /// How to fix an error with this name in the configuration of samocode.
-pub(super) fn advice(name: &str) -> Option<&'static str> {
+fn advice(name: &str) -> Option<&'static str> {
     Some(match name {
         "model_not_found" | "no_allowed_fallback" | "model_substitution_disabled" => {
             "set CLAUDE_MODEL to a model that the account may use"
@@ -151,7 +169,10 @@ mod tests {
         for (text, status) in [
             ("API Error: 529 {\"type\":\"error\"}", Some(529)),
             ("API Error (401 unauthorized)", Some(401)),
-            ("API Error: Connection error.", None),
+            ("API Error: Connection error.", Some(408)),
+            ("API Error (Request timed out.)", Some(408)),
+            ("API Error: Unable to connect to API (ECONNRESET)", Some(408)),
+            ("API Error: Connections are fine, said the model", None),
             ("API Error: 5290", None),
             ("Invalid API key · Please run /login", Some(401)),
             ("Claude AI usage limit reached|1795223745", Some(429)),

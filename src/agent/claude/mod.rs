@@ -95,6 +95,7 @@ const WORDS: AgentManifest = AgentManifest {
             "AWS_USE_",
             "AWS_WEB_IDENTITY_TOKEN_FILE",
             "AZURE_",
+            "CLOUDSDK_CONFIG",
             "CLOUD_ML_REGION",
             "GCLOUD_PROJECT",
             "GOOGLE_APPLICATION_CREDENTIALS",

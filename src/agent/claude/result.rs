@@ -9,6 +9,7 @@ use super::errors::{self, ApiError};
 use super::message::{OF_A_MODEL, OF_A_REPLY, usage_of};
 use crate::agent::event::{Cost, Event, Finished, Limit, MAX_TEXT, Usage, Window, cut, one_line};
 use crate::agent::fields::{self, Fields};
+use crate::agent::remedy::Remedy;
 
 /// The name of the error when a hook refuses the prompt, which the CLI does not call an error.
 const HOOK_DENIED: &str = "hook_denied";
@@ -61,8 +62,9 @@ impl ClaudeDecoder {
             text: cut(&text, MAX_TEXT).to_owned(),
             ..self.finished(fields.flag("is_error"), subtype, error)
         };
-        if finished.is_error && finished.error_kind.is_empty() {
-            finished.api_status = finished.api_status.or_else(|| errors::status_in(&text));
+        // A name that nobody knows yet says less than the words.
+        if finished.is_error && Remedy::of(&finished).is_none() {
+            finished.api_status = errors::status_in(&text).or(finished.api_status);
         }
         if let Some(reason) = &refused {
             finished.text = format!("a hook refused the prompt: {}", one_line(reason, 300));
@@ -93,7 +95,7 @@ impl ClaudeDecoder {
             is_error,
             subtype,
             api_status,
-            advice: error_kind.iter().find_map(|name| errors::advice(name)).map(str::to_owned),
+            advice: errors::advice_for(&error_kind, api_status).map(str::to_owned),
             error_kind,
             usage: self.usage,
             context_window: self.context_window,

@@ -94,13 +94,10 @@ impl Error {
             _ => return,
         };
         finished.error_kind = vec![name.to_owned()];
-        finished.advice = match name {
-            "authentication_failed" => Some("log in with: codex login".to_owned()),
-            "model_not_found" => {
-                Some("set CODEX_MODEL to a model that the account may use".to_owned())
-            }
-            _ => return,
-        };
+        if name == "model_not_found" {
+            finished.advice =
+                Some("set CODEX_MODEL to a model that the account may use".to_owned());
+        }
     }
 }
 

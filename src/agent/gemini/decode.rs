@@ -122,11 +122,12 @@ fn result(value: &Value) -> Finished {
         Some(status) => status != "success",
         None => !value["error"].is_null(),
     };
-    let (said, is_key) = said(value["error"]["message"].as_str().unwrap_or_default());
+    let (said, is_key, code) = said(value["error"]["message"].as_str().unwrap_or_default());
     Finished {
         is_error,
         subtype: value["status"].as_str().unwrap_or_default().to_owned(),
         error_kind: is_key.then(|| "authentication_failed".to_owned()).into_iter().collect(),
+        api_status: code,
         text: cut(&said, MAX_TEXT).to_owned(),
         usage: Usage {
             input: count("input_tokens").saturating_sub(count("cached")),
@@ -139,8 +140,9 @@ fn result(value: &Value) -> Finished {
 }
 
 /// The service's words in `[API Error: {"error":{"message":…}}]`, which may be followed by lines of
-/// the program's own, and whether it refuses the key, as it does with the status of an invalid request.
-fn said(message: &str) -> (String, bool) {
+/// the program's own; whether it refuses the key, as it does with the status of an invalid request;
+/// and the status.
+fn said(message: &str) -> (String, bool, Option<u16>) {
     let bare = message.strip_prefix("[API Error: ").and_then(|rest| {
         rest.strip_suffix(']').or_else(|| rest.split_once("]\n").map(|(said, _)| said))
     });
@@ -148,7 +150,8 @@ fn said(message: &str) -> (String, bool) {
     let quoted = serde_json::from_str::<Value>(inner).unwrap_or_default();
     let details = quoted["error"]["details"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_key = details.iter().any(|detail| detail["reason"] == "API_KEY_INVALID");
-    (quoted["error"]["message"].as_str().unwrap_or(inner).to_owned(), is_key)
+    let code = lenient::count(&quoted["error"]["code"]).and_then(|code| u16::try_from(code).ok());
+    (quoted["error"]["message"].as_str().unwrap_or(inner).to_owned(), is_key, code)
 }
 
 impl Decoder for GeminiDecoder {
@@ -221,6 +224,9 @@ mod tests {
         let line = br#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"message\":\"no\"}}]"}}"#;
         let (events, _) = decode(line);
         assert!(matches!(&events[0], Event::Finished(end) if end.is_error && end.text == "no"));
+        let line = br#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"code\":503}}]"}}"#;
+        let (events, _) = decode(line);
+        assert!(matches!(&events[0], Event::Finished(end) if end.api_status == Some(503)));
     }
 
     #[test]

@@ -227,7 +227,8 @@ fn git_settings(environment: &Environment) -> String {
 /// Adds what its exit code and its last words on standard error say about an error, in the names
 /// that [`Remedy`](super::remedy::Remedy) knows.
 fn explain(finished: &mut Finished, facts: &Facts<'_>) {
-    finished.api_status = status_in(facts.stderr_tail).or_else(|| status_of(facts.exit));
+    let known = status_in(facts.stderr_tail).or_else(|| status_of(facts.exit));
+    finished.api_status = known.or(finished.api_status);
     let has = |class: &str| facts.stderr_tail.contains(class);
     // The day's quota, or a delay that is too long for it to wait.
     if has("TerminalQuotaError") {

@@ -44,7 +44,9 @@ pub(super) async fn make(
     let mut start = first.commit.clone();
     if !others.is_empty() {
         let place = Checkout::place(&context.project).join("_merge").join(format!("start-{name}"));
-        let tree = Integration::new(&repo, &place, &format!("convoy:{}:{name}", plan.id));
+        let programs = git::Programs::of(&context.dirs.state);
+        let run = format!("convoy:{}:{name}", plan.id);
+        let tree = Integration::new(&repo, &place, &run, programs);
         let merged = async {
             tree.put_at(&first.commit).await?;
             for other in others {
@@ -63,7 +65,7 @@ pub(super) async fn make(
             Ok(tree.head()?)
         };
         let merged = merged.await;
-        tree.remove().await?;
+        tree.remove()?;
         start = merged?;
     }
     crash_point("the start of a member is merged");

@@ -1,13 +1,11 @@
 //! Checks of the agents, each by its own spec, and of the credentials file.
 
-use std::path::Path;
-
 use crate::agent::doctor::examine;
 use crate::agent::exam::{About, Exam, Finding, Status as Found};
 use crate::agent::{REGISTRY, vocabulary};
 use crate::config::{EnvFile, Settings, Warning};
 use crate::git::Checkout;
-use crate::service;
+use crate::service::{self, Recorded};
 use crate::session::state::StateName;
 use crate::session::store::Folder;
 
@@ -56,6 +54,7 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
             std::iter::once(project.main_repo.clone()).chain(worktrees).collect()
         },
     );
+    let sessions = sessions_with_units(patient);
     let exam = Exam {
         env: patient.env(),
         units: &units,
@@ -64,21 +63,64 @@ pub(super) async fn look(patient: &Patient, settings: &Settings, file: &EnvFile)
         settings,
         is_root: patient.is_root,
         folders: &folders,
-        sessions: sessions_with_units(patient),
+        sessions: sessions.len(),
         samocode: &patient.caller.binary,
     };
-    examine(&REGISTRY, &exam).await.into_iter().map(as_check).collect()
+    let found = examine(&REGISTRY, &exam).await;
+    // The remedy for those of another project would begin new ones here.
+    let is_here = |recorded: &Recorded| {
+        patient.project.as_ref().is_ok_and(|project| project.config == recorded.config)
+    };
+    let here: Vec<_> = sessions.iter().filter(|(_, recorded)| is_here(recorded)).collect();
+    found.into_iter().map(as_check).chain(login_folders(&exam, &here)).collect()
 }
 
-/// How many sessions have a unit and are not done.
-fn sessions_with_units(patient: &Patient) -> usize {
+/// The sessions that have a unit and are not done.
+fn sessions_with_units(patient: &Patient) -> Vec<(String, Recorded)> {
     let registry = service::registry(patient.caller.scope);
-    let all = registry.and_then(|registry| registry.all()).unwrap_or_default();
-    let is_open = |folder: &Path| {
-        let hook = Folder::new(folder).read_hook();
+    let mut all = registry.and_then(|registry| registry.all()).unwrap_or_default();
+    all.retain(|(_, recorded)| {
+        let hook = Folder::new(&recorded.folder).read_hook();
         hook.is_none_or(|hook| hook.state != StateName::Done)
-    };
-    all.iter().filter(|(_, recorded)| is_open(&recorded.folder)).count()
+    });
+    all
+}
+
+/// The most sessions to name.
+const MOST_NAMED: usize = 3;
+
+/// Sessions whose agents look for their login in another folder than this shell's do. The checks
+/// above look in the shell's.
+fn login_folders(exam: &Exam<'_>, sessions: &[&(String, Recorded)]) -> Vec<Check> {
+    let folders = REGISTRY.specs().filter_map(|spec| spec.manifest().credentials.folder);
+    let differences = folders.filter_map(|(variable, _)| {
+        let in_file = || exam.file.get(variable).map(|folder| folder.expose());
+        let of_all = || exam.units.text(variable).or_else(in_file);
+        let here = exam.env.text(variable);
+        let differs = |recorded: &Recorded| {
+            let own = recorded.environment.iter().find(|(name, _)| name == variable);
+            match own {
+                Some((_, folder)) => Some(folder.as_str()) != here,
+                None => of_all() != here,
+            }
+        };
+        let differing = sessions.iter().filter(|(_, recorded)| differs(recorded));
+        let names: Vec<&str> = differing.map(|(instance, _)| instance.as_str()).collect();
+        let first = names.first()?;
+        let more = match names.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let listed = names[..names.len().min(MOST_NAMED)].join(", ");
+        Some(Check::note(
+            Group::Credentials,
+            format!(
+                "{variable}, which decides which login is used, is not this shell's for {listed}{more}"
+            ),
+            format!("record this shell's: samocode enable {first}"),
+        ))
+    });
+    differences.collect()
 }
 
 pub(super) fn as_check(finding: Finding) -> Check {
@@ -91,5 +133,57 @@ pub(super) fn as_check(finding: Finding) -> Check {
         Found::Ok => Check::ok(group, what),
         Found::Note => Check::note(group, what, remedy),
         Found::Broken => Check::broken(group, what, remedy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::file::ConfigFile;
+    use crate::config::{Dirs, Env, Flags};
+
+    #[test]
+    fn a_unit_that_uses_another_login_than_this_shell_is_named() {
+        let env = Env::from_iter([("HOME", "/h"), ("CLAUDE_CONFIG_DIR", "/work")]);
+        let file = EnvFile::of(&ConfigFile::parse(Path::new("env"), b"CODEX_HOME=/c\n").unwrap());
+        let settings = Settings::load(&vocabulary(), None, &env, &Flags::default()).unwrap();
+        let exam = Exam {
+            env: &env,
+            units: &Env::default(),
+            dirs: &Dirs::user(&env).unwrap(),
+            file: &file,
+            settings: &settings,
+            is_root: false,
+            folders: &[],
+            sessions: 2,
+            samocode: Path::new("/bin/samocode"),
+        };
+        let session = |name: &str, recorded: &[(&str, &str)]| {
+            let pairs = recorded.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let at = |path: &str| path.into();
+            (
+                name.to_owned(),
+                Recorded {
+                    config: at("/c"),
+                    folder: at("/s"),
+                    environment: pairs.collect(),
+                    uid: None,
+                },
+            )
+        };
+        let same = session("same", &[("CLAUDE_CONFIG_DIR", "/work"), ("CODEX_HOME", "")]);
+        let (none, other) =
+            (session("none", &[]), session("other", &[("CLAUDE_CONFIG_DIR", "/x")]));
+        let said = |sessions: &[&(String, Recorded)]| {
+            let checks = login_folders(&exam, sessions).into_iter();
+            checks.map(|check| (check.what, check.remedy)).collect::<Vec<_>>()
+        };
+        let found = said(&[&same, &none, &other]);
+        assert!(found.iter().any(|(what, remedy)| what.starts_with("CLAUDE_CONFIG_DIR")
+            && what.ends_with("for none, other")
+            && remedy.as_deref().is_some_and(|remedy| remedy.ends_with("enable none"))));
+        assert!(said(&[]).is_empty());
     }
 }

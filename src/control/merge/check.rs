@@ -12,7 +12,7 @@ use crate::git::merge::{
     Tips, branch_names, checked_out_at, commits_beyond, contained, contains, is_unrelated,
     tracked_changes, under_way,
 };
-use crate::git::{self, quoted};
+use crate::git::{self, Programs, quoted};
 use crate::session::names::nearest;
 use crate::session::order;
 use crate::session::state::StateName;
@@ -62,7 +62,12 @@ impl Target {
     ///
     /// `held` is the worktree of a confined agent that merges into its own branch. It has that branch checked
     /// out in a repository of its own, in which no git may run outside of the cage.
-    pub(super) async fn of(repo: &Path, into: Option<&str>, held: Option<&Path>) -> Result<Self> {
+    pub(super) async fn of(
+        repo: &Path,
+        into: Option<&str>,
+        held: Option<&Path>,
+        programs: &Programs,
+    ) -> Result<Self> {
         let branch = match into {
             Some(into) => into.to_owned(),
             None => git::default_branch(repo)?.ok_or_else(|| {
@@ -78,12 +83,12 @@ impl Target {
         }
         let checked_out = checked_out_at(repo, &branch)?;
         if let (Some(folder), None) = (&checked_out, held) {
-            let changed = tracked_changes(folder, true).await?;
+            let changed = tracked_changes(folder, programs, true).await?;
             if changed > 0 {
                 let files = if changed == 1 { "file is" } else { "files are" };
                 let git = format!("git -C {}", quoted(folder));
                 // Whoever gets a result by hand has its submodules where they were, and no stash helps.
-                let remedy = match tracked_changes(folder, false).await? {
+                let remedy = match tracked_changes(folder, programs, false).await? {
                     0 => format!(
                         "get the submodules' commits ({git} submodule update) or commit them"
                     ),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::control::error::Result;
+use crate::git::Programs;
 use crate::git::merge::{Foreseen, Integration, Merged, Simulation};
 use crate::session::Phase;
 use crate::session::store::crash_point;
@@ -51,7 +52,12 @@ impl<'a> Worktree<'a> {
             work,
             target,
             record: record.clone(),
-            tree: Integration::new(&target.repo, &files.worktree, &files.run),
+            tree: Integration::new(
+                &target.repo,
+                &files.worktree,
+                &files.run,
+                Programs::of(&work.context.dirs.state),
+            ),
             trial,
             at: record.series.base.clone(),
             is_there: false,

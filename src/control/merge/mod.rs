@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Project;
-use crate::git::merge::{Foreseen, Integration, Simulation, contains, move_branch};
-use crate::git::{Checkout, Repository};
+use crate::git::merge::{Foreseen, Simulation, contains, move_branch};
+use crate::git::{self, Checkout, Programs, Repository};
 use crate::session::store::crash_point;
 
 use super::below;
@@ -78,11 +78,15 @@ impl Perform for Merge {
         check_names(&sessions)?;
         let repo = repository(&context)?;
         let held = held(on)?;
-        let target = Target::of(&repo, self.into.as_deref(), held.as_deref()).await?;
+        let programs = Programs::of(&context.dirs.state);
+        let target = Target::of(&repo, self.into.as_deref(), held.as_deref(), &programs).await?;
         let found = members(&context, &sessions, &target, self.unfinished).await?;
         if self.dry_run {
             let ends = predict(&target, &found)?;
             return Ok(report::predicted(&target, &found, ends));
+        }
+        if let Some((what, remedy)) = programs.findings(&repo).await? {
+            on.warnings.add(format!("{what}; {remedy}"));
         }
         let project = &context.project;
         let files = Files::of(&project.sessions, Checkout::place(project), &target.branch)?;
@@ -194,12 +198,12 @@ async fn settle_landing(
         && record.members.len() == members.len()
         && record.members.iter().zip(members).all(same);
     left_out::remember(project, &record)?;
-    tidy_up(files, target).await?;
+    tidy_up(files, target)?;
     Ok(is_same.then(|| report::of(target, &record, &files.log)))
 }
 
-async fn tidy_up(files: &Files, target: &Target) -> Result<()> {
-    Integration::new(&target.repo, &files.worktree, &files.run).remove().await?;
+fn tidy_up(files: &Files, target: &Target) -> Result<()> {
+    git::merge::remove(&target.repo, &files.worktree)?;
     crash_point("the merge's worktree is removed");
     files.discard()
 }
@@ -215,17 +219,21 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    async fn target(&self, repo: &std::path::Path, into: Option<&str>) -> Result<Target> {
+        Target::of(repo, into, self.held, &Programs::of(&self.context.dirs.state)).await
+    }
+
     /// Merges on the target's tip, again for as long as the target moves meanwhile.
     async fn rounds(&self, call: &Merge, repo: &std::path::Path) -> Result<Merged> {
         for _ in 0..ROUNDS {
-            let target = Target::of(repo, call.into.as_deref(), self.held).await?;
+            let target = self.target(repo, call.into.as_deref()).await?;
             let members = members(self.context, self.sessions, &target, call.unfinished).await?;
             let mut record = self.record(&target, members)?;
             self.settle(&target, &mut record).await?;
             if self.land(&target, &mut record).await? {
                 left_out::remember(&self.context.project, &record)?;
                 crash_point("what was left out is kept");
-                tidy_up(self.files, &target).await?;
+                tidy_up(self.files, &target)?;
                 return Ok(report::of(&target, &record, &self.files.log));
             }
             (self.on.progress)(&format!(
@@ -233,8 +241,8 @@ impl Work<'_> {
                 target.branch
             ));
         }
-        let target = Target::of(repo, call.into.as_deref(), self.held).await?;
-        tidy_up(self.files, &target).await?;
+        let target = self.target(repo, call.into.as_deref()).await?;
+        tidy_up(self.files, &target)?;
         Err(Error::unavailable(format!(
             "the target branch changed {ROUNDS} times during the merge; nothing was changed"
         )))
@@ -265,8 +273,7 @@ impl Work<'_> {
         record.series = series;
         if settled.is_err() {
             // What was found out so far stays in the record.
-            let remove = Integration::new(&target.repo, &self.files.worktree, &self.files.run);
-            remove.remove().await?;
+            git::merge::remove(&target.repo, &self.files.worktree)?;
         }
         settled
     }
@@ -278,7 +285,7 @@ impl Work<'_> {
             return Ok(true);
         }
         // The human's branch may have moved, been checked out, or become dirty meanwhile.
-        if Target::of(&target.repo, Some(&target.branch), self.held).await? != *target {
+        if self.target(&target.repo, Some(&target.branch)).await? != *target {
             return Ok(false);
         }
         let from = target.result_at.clone();

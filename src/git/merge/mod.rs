@@ -11,7 +11,7 @@ mod refs;
 mod simulation;
 
 pub use conflict::{Conflict, ConflictKind};
-pub use integration::{Integration, Merged};
+pub use integration::{Integration, Merged, remove};
 pub use refs::{
     BranchAt, Tips, branch_names, checked_out_at, commits_beyond, contained, contains,
     is_unrelated, move_branch, tracked_changes, under_way,

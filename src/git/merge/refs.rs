@@ -7,7 +7,7 @@ use super::super::command::{first_line, git_command, git_for_reading, read, run}
 use super::super::leftovers::{Registration, registered_in};
 use super::super::plain;
 use super::super::reader::{Reader, open_worktree};
-use super::super::{Error, quoted};
+use super::super::{Error, Programs, quoted};
 
 /// Time limit for commands that read or write a few refs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -145,12 +145,18 @@ pub fn checked_out_at(repo: &Path, branch: &str) -> Result<Option<PathBuf>, Erro
 }
 
 /// How many tracked files of a working tree differ from its last commit; `submodules` count as files.
+/// Filters that an agent may have added do not run.
 ///
 /// # Errors
 /// git's.
-pub async fn tracked_changes(worktree: &Path, submodules: bool) -> Result<usize, Error> {
+pub async fn tracked_changes(
+    worktree: &Path,
+    programs: &Programs,
+    submodules: bool,
+) -> Result<usize, Error> {
     let doing = format!("look for changes in {}", worktree.display());
-    let mut command = git_command(worktree);
+    let barred = programs.barred(worktree).await?;
+    let mut command = barred.git(worktree, false);
     command.env("GIT_OPTIONAL_LOCKS", "0");
     command.args(["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no"]);
     if !submodules {

@@ -16,7 +16,7 @@ impl Repo {
         lab.commit("poem", "one\ntwo\nthree\nfour\nfive\n");
         let path = lab.root().join("worktrees/_merge/main");
         let run = format!("merge-{}", uuid::Uuid::new_v4());
-        let integration = Integration::new(&lab.repo, &path, &run);
+        let integration = Integration::new(&lab.repo, &path, &run, lab.programs());
         Self { lab, integration }
     }
 
@@ -200,8 +200,8 @@ async fn whatever_is_left_of_a_killed_merge_the_worktree_is_put_right() {
     std::fs::remove_dir_all(&admin).unwrap();
     tree.put_at(&one).await.unwrap();
     assert_eq!((tree.head().unwrap(), status()), (one, String::new()));
-    tree.remove().await.unwrap();
-    tree.remove().await.unwrap();
+    tree.remove().unwrap();
+    tree.remove().unwrap();
     assert!(!path.exists() && !admin.exists());
     assert_eq!(repo.lab.git(&["status", "--porcelain"]), "", "the checkout is as it was");
 }

@@ -55,6 +55,17 @@ async fn a_working_tree_in_the_shared_settings_is_refused_with_the_command_that_
 }
 
 #[tokio::test]
+async fn where_the_working_tree_is_a_folder_around_the_repository_a_session_has_its_own() {
+    let lab = Lab::new();
+    lab.git(&["config", "core.worktree", lab.root().to_str().unwrap()]);
+    let made = lab.create("a").await.unwrap();
+    assert_eq!(made.working_dir, lab.path("a"), "{made:?}");
+    assert!(lab.path("a").join("README").exists());
+    assert_eq!(root(&lab.repo).unwrap(), Some(lab.repo.clone()));
+    confirmed(&lab, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_interrupted_creation_is_not_completed_in_somebody_elses_folder() {
     let lab = Lab::new();
     let made = lab.create("a").await.unwrap();

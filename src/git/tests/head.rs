@@ -167,3 +167,14 @@ async fn commits_of_a_detached_head_are_kept_from_gits_cleaning() {
         assert_eq!(git(&path, &["rev-parse", "t"]), tip);
     }
 }
+
+#[tokio::test]
+async fn a_branch_without_a_commit_yet_is_not_gone() {
+    let lab = Lab::empty(&[]);
+    lab.create("t").await.unwrap();
+    assert_eq!(look(&lab).await, None);
+    commit(&lab.path("t"), "work", "done\n");
+    assert_eq!(look(&lab).await, None);
+    git(&lab.path("t"), &["update-ref", "-d", "refs/heads/t"]);
+    assert!(look(&lab).await.is_some_and(|found| found.has_work() && found.kept.is_some()));
+}

@@ -1,6 +1,7 @@
 //! Programs that an agent makes its repository name, which our git must not run.
 
 use super::*;
+use crate::git::merge::{self, Integration, Merged};
 
 #[tokio::test]
 async fn an_extension_that_is_off_or_in_an_included_file_leaves_no_settings_of_a_worktree() {
@@ -195,4 +196,76 @@ async fn a_signature_is_not_tried_with_a_program_that_the_repository_names() {
         assert_eq!(found[0].severity, Severity::Warning);
         assert!(!ran.exists(), "{key}");
     }
+}
+
+#[tokio::test]
+async fn what_came_later_does_not_run_in_a_merge_either() {
+    let lab = Lab::new();
+    lab.commit("poem", "one\ntwo\nthree\nfour\nfive\n");
+    lab.commit(".gitattributes", "*.evil filter=evil\npoem merge=evil\n");
+    lab.hook("pre-merge-commit", "touch known");
+    lab.create("first").await.unwrap();
+    let branch = |name: &str, file: &str, content: &str| {
+        lab.git(&["switch", "--quiet", "-c", name, "main"]);
+        lab.commit(file, content);
+        lab.git(&["switch", "--quiet", "main"]);
+        let tip = git(&lab.repo, &["rev-parse", name]);
+        tip.trim().to_owned()
+    };
+    let other = branch("other", "other", "x\n");
+    let same = branch("same", "poem", "one\ntwo\nthree\nfour\nFIVE\n");
+    let last = branch("last", "last", "x\n");
+    lab.commit("poem", "ONE\ntwo\nthree\nfour\nfive\n");
+    lab.commit("y.evil", "content\n");
+    let main = git(&lab.repo, &["rev-parse", "main"]);
+    let tree = Integration::new(&lab.repo, &lab.path("_merge"), "run", lab.programs());
+    tree.put_at(main.trim()).await.unwrap();
+    assert!(matches!(tree.merge(&other, "Merge").await.unwrap(), Merged::Commit(_)));
+    assert!(tree.path().join("known").exists(), "one that was there at first runs");
+
+    let (trap, ran) = trap(&lab);
+    for key in ["filter.evil.clean", "filter.evil.smudge", "merge.evil.driver"] {
+        lab.git(&["config", key, &trap]);
+    }
+    for hook in ["post-checkout", "pre-merge-commit", "commit-msg", "post-merge"] {
+        lab.hook(hook, &trap);
+    }
+    std::fs::write(lab.repo.join("y.evil"), "content\n").unwrap();
+    let changes = merge::tracked_changes(&lab.repo, &lab.programs(), true).await.unwrap();
+    tree.put_at(main.trim()).await.unwrap();
+    let conflicts = tree.merge(&same, "Merge").await.unwrap();
+    let merged = tree.merge(&last, "Merge").await.unwrap();
+    let said = std::fs::read_to_string(&ran).unwrap_or_default();
+    assert_eq!((said.as_str(), changes), ("", 0));
+    assert!(matches!(conflicts, Merged::Conflicts(_)), "what no driver merges: {conflicts:?}");
+    assert!(matches!(merged, Merged::Commit(_)), "{merged:?}");
+    let (found, _) = lab.programs().findings(&lab.repo).await.unwrap().unwrap();
+    assert!(found.contains("merge.evil.driver") && found.contains("commit-msg"), "{found}");
+
+    lab.git(&["config", "commit.gpgSign", "true"]);
+    lab.git(&["config", "gpg.program", &trap]);
+    let signed = tree.merge(&other, "Merge").await.unwrap();
+    assert!(matches!(&signed, Merged::Refused(said) if said.contains("gpg.program")), "{signed:?}");
+    assert!(!ran.exists());
+}
+
+#[tokio::test]
+async fn an_older_record_does_not_bar_what_it_could_not_know_and_learns_it() {
+    let lab = Lab::new();
+    lab.hook("commit-msg", "true");
+    lab.git(&["config", "merge.known.driver", "true"]);
+    lab.create("first").await.unwrap();
+    let folder = lab.root().join("state/programs");
+    let record = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut known: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    known["settings"] = serde_json::json!({});
+    known.as_object_mut().unwrap().remove("of_merges");
+    std::fs::write(&record, known.to_string()).unwrap();
+    assert_eq!(lab.programs().findings(&lab.repo).await.unwrap(), None);
+    lab.create("second").await.unwrap();
+    assert_eq!(lab.programs().findings(&lab.repo).await.unwrap(), None);
+    lab.hook("commit-msg", "false");
+    let (found, _) = lab.programs().findings(&lab.repo).await.unwrap().unwrap();
+    assert!(found.ends_with("the hook commit-msg"), "{found}");
 }

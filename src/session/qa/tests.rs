@@ -47,6 +47,26 @@ fn the_example_is_read() {
 }
 
 #[test]
+fn words_beside_or_below_the_mark_that_nobody_answered_are_noticed() {
+    for (answer, is_overlooked) in [
+        ("_waiting_", false),
+        ("**waiting**\n\n---", false),
+        ("", false),
+        ("B please", false),
+        ("_waiting_ B please", true),
+        ("_waiting_\nB please", true),
+        ("_waiting_\n\n> B", true),
+        ("_waiting_\n**Suggestion:** B", false),
+    ] {
+        let text =
+            format!("### Q1: which?\n**Answer:** {answer}\n\n### Q2: x?\n**Answer:** _waiting_\n");
+        let qa = Qa::parse(text);
+        let found: Vec<bool> = qa.questions().iter().map(|asked| asked.is_overlooked).collect();
+        assert_eq!(found, [is_overlooked, false], "{answer}");
+    }
+}
+
+#[test]
 fn a_second_question_in_the_body_of_the_first_waits_for_its_answer() {
     let bold = "### Q1: a?\n**Answer:** yes\n\n**Q2: x**\n**Answer:** _waiting_\n";
     let mut qa = Qa::parse(bold);

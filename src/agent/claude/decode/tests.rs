@@ -105,6 +105,22 @@ fn failures_carry_a_word_and_a_status() {
 }
 
 #[test]
+fn a_name_that_nobody_knows_yet_does_not_hide_what_the_words_say() {
+    let end = |error: &str, text: &str| {
+        let line = format!(
+            r#"{{"type":"result","subtype":"success","is_error":true,{error},"result":"{text}"}}"#
+        );
+        finished(line.as_bytes())
+    };
+    let login = "Your organization requires SSO. Please run /login";
+    assert_eq!(end(r#""error":"sso_required""#, login).api_status, Some(401));
+    assert_eq!(end(r#""error":"overloaded""#, login).api_status, None);
+    assert_eq!(end(r#""api_error_status":529"#, login).api_status, Some(529));
+    let pay = end(r#""api_error_status":402"#, "Payment required").advice.unwrap();
+    assert!(pay.starts_with("pay"), "{pay}");
+}
+
+#[test]
 fn limits_are_told_with_their_reset_time_and_warnings_are_none() {
     let limits = |bytes| -> Vec<Limit> {
         let limit = |event| if let Event::Limit(limit) = event { Some(limit) } else { None };
