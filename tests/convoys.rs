@@ -136,6 +136,9 @@ fn a_running_member_is_stopped_with_its_target_and_a_blocked_one_is_announced_on
     user.systemctl(["stop", "samocode-convoy@pair.target"]).ok();
     // systemctl waits for the target alone.
     user.wait_until("its member has ended", BOUND, || !slow.is_active());
+    let shown = project.samocode(["convoy", "status", "pair"]).ok().stdout;
+    let of_slow = shown.lines().find(|line| line.contains("slow")).unwrap_or_default();
+    assert!(of_slow.contains("stopped"), "{shown}");
     let shown = project.samocode(["convoy", "stop", "pair"]).ok().stdout;
     assert!(shown.contains("slow stopped."), "{shown}");
     let removed = project.samocode(["convoy", "remove", "pair"]).ok().stdout;

@@ -77,6 +77,12 @@ pub(super) fn standing(context: &Context, plan: &Plan) -> Result<Standing> {
                 Place::Absent => None,
                 Place::Held => Some(StateName::Queued),
                 Place::Released => Some(StateName::New),
+                // Its unit was stopped, with its target for one: the hook cannot show that.
+                Place::Begun(StateName::Running | StateName::Limited | StateName::Paused)
+                    if !session.as_ref().is_some_and(Session::is_worked_on) =>
+                {
+                    Some(StateName::Stopped)
+                }
                 Place::Begun(word) => Some(word),
             },
             phase: phase.filter(|_| has_begun),
