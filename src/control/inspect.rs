@@ -300,6 +300,10 @@ fn remedy(view: &View) -> String {
         }
         StateName::Running => "nothing; it is working".to_owned(),
         StateName::Waiting => format!("it resumes after: {command}"),
+        // Before its first run there is no agent to tell.
+        StateName::Blocked if command == view.start_command() => {
+            format!("fix the cause, then let it retry: {command}")
+        }
         StateName::Blocked => {
             format!("tell it what to do: {command}; or let it retry: {}", view.start_command())
         }

@@ -154,6 +154,12 @@ pub(crate) fn resolve(context: &Context, typed: &str) -> Result<Session> {
         Some(folder) => folder,
         None => {
             let plain = names::name_in_folder(name.as_str());
+            if names::OTHERS.contains(&plain.unwrap_or(name.as_str())) {
+                return Err(Error::usage(format!(
+                    "no session can be called '{name}': mail to and from '{name}' is not a session's"
+                ))
+                .hint("write with: samocode send --to human \"…\", or name a session"));
+            }
             let today = clock::local_now().date();
             sessions.join(if plain.is_some() {
                 name.as_str().to_owned()
@@ -218,6 +224,11 @@ fn find(context: &Context, typed: &str) -> Result<Result<Session, Gone>> {
     let known: Vec<String> = all(context)?.into_iter().map(|session| session.name).collect();
     let near = names::nearest(&session.name, known.iter().map(String::as_str));
     let elsewhere = service::recorded(context.scope(), typed).ok().flatten();
+    if let (None, Some(other)) = (near, &elsewhere)
+        && let Some(gone) = whereabouts::looked_for(typed, &other.config, &other.folder)
+    {
+        return Ok(Err(gone));
+    }
     let hint = match (near, elsewhere) {
         (Some(near), _) => format!("did you mean '{near}'?"),
         (None, Some(elsewhere)) => format!(

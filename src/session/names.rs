@@ -6,6 +6,9 @@ use jiff::civil::Date;
 /// `UNIT_NAME_MAX` of 255, and `YY-MM-DD-NAME` below the 255 bytes of a file name.
 pub const MAX_NAME: usize = 64;
 
+/// Who is no session, but writes and gets mail under these names. No new session can have one.
+pub const OTHERS: [&str; 2] = ["human", "parent"];
+
 /// The word is not a valid session name; the message suggests one that is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not a session name: use letters, digits, '-', '_' and '.', at most {MAX_NAME}{hint}", word = .0, hint = hint(.0))]

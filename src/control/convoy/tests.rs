@@ -104,6 +104,10 @@ async fn each_bad_convoy_is_refused_in_one_line_and_not_created() {
             "\"lots\" is not a limit",
         ),
         (toml("id = \"x\"\n[[session]]\nname = \"b\"\nafter = [\"b\"]\n"), "b → b"),
+        (
+            toml("id = \"x\"\n[[session]]\nname = \"human\"\ntask = \"t\"\n"),
+            "can be called 'human'",
+        ),
         (toml("id = 3\n"), "cannot read the convoy: line 1"),
         (Create { sessions: vec!["b".into()], ..toml("id = \"x\"") }, "not from both"),
         (Create { planned: vec![planned("b", "", &[])], ..toml("id = \"x\"") }, "not from both"),
