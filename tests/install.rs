@@ -9,6 +9,9 @@ fn install(user: &LabUser, args: &[&str]) -> LabCommand {
     args.iter().fold(command, |command, arg| command.arg(*arg))
 }
 
+/// How long an archive or a package may take: a debug build has 150 MB to compress, beside other tests.
+const PACKING: std::time::Duration = std::time::Duration::from_secs(900);
+
 const BUILT: &[&str] = &["--binary", "/opt/samocode/bin/samocode"];
 
 fn files(user: &LabUser, folder: &str) -> String {
@@ -69,7 +72,7 @@ fn a_release_archive_is_installed_where_there_is_no_rust() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("released");
     let script = "mkdir new && cp /repo/install.sh new && /repo/release.sh --binary /opt/samocode/bin/samocode --into new";
-    let out = user.sh(script).ok();
+    let out = user.sh(script).within(PACKING).ok();
     let archive = out.stdout.trim().rsplit('/').next().unwrap().to_owned();
     assert!(archive.starts_with("samocode-") && archive.ends_with("-linux.tar.gz"), "{out}");
     // Without --binary, and with nothing that could build.
@@ -96,7 +99,7 @@ fn the_debian_package_is_installed_used_and_removed() {
     let Some(lab) = lab::get() else { return };
     let user = lab.user_without_manager("packaged");
     let script = "/repo/release.sh --deb --binary /opt/samocode/bin/samocode --into packages";
-    user.sh(script).within(lab::secs(120)).ok();
+    user.sh(script).within(PACKING).ok();
     let package = user.sh("readlink -f packages/*.deb").ok().stdout.trim().to_owned();
     let fields = user.run(["dpkg-deb", "--field", &package]).ok().stdout;
     for field in ["Package: samocode", "Version: ", "Depends: libc6 (>= 2.", "git"] {
