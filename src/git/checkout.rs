@@ -225,11 +225,12 @@ impl Checkout {
         if !self.is_own {
             return Ok(Fetched::Up);
         }
-        self.own.put_back()?;
-        self.own.put_back_link(&self.root)?;
+        // Whatever is wrong with one part, the others are put back.
+        let parts = (self.own.put_back(), self.own.put_back_link(&self.root));
+        let nested = self.own.settle_nested(&self.root);
+        parts.0.and(parts.1)?;
         let fetched = self.own.fetch().await?;
-        self.own.settle_nested(&self.root)?;
-        Ok(fetched)
+        nested.map(|()| fetched)
     }
 
     /// Takes over what the agent of a session with a repository of its own has committed so far, from a

@@ -6,34 +6,35 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::io;
-use super::put_back::{put, remove};
+use super::put_back::{REPEATED, put, remove};
 use crate::git::Error;
 
-/// What is looked at, and refused, when something is fetched.
-const CHECKED: [&str; 2] = ["objects", "refs"];
-
 /// Takes links, pipes and the like out of a repository. Call it only while no agent of the session runs.
+/// Objects are looked at when they are fetched, and so are links among references.
 pub(super) fn take_out_links(repository: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(repository).map_err(io("read", repository))? {
         let entry = entry.map_err(io("read", repository))?;
-        if !CHECKED.iter().any(|name| entry.file_name() == *name) {
-            take_out(&entry)?;
+        let name = entry.file_name();
+        if name != "objects" {
+            let is_refused = name == "refs" || REPEATED.iter().any(|file| name == *file);
+            take_out(&entry, !is_refused)?;
         }
     }
     Ok(())
 }
 
-fn take_out(entry: &fs::DirEntry) -> Result<(), Error> {
+fn take_out(entry: &fs::DirEntry, with_links: bool) -> Result<(), Error> {
     let path = entry.path();
     let kind = entry.file_type().map_err(io("look at", &path))?;
     if kind.is_dir() {
         for below in fs::read_dir(&path).map_err(io("read", &path))? {
-            take_out(&below.map_err(io("read", &path))?)?;
+            take_out(&below.map_err(io("read", &path))?, with_links)?;
         }
     } else if kind.is_symlink() {
-        match reference(&path) {
+        match reference(&path).filter(|_| with_links) {
             Some(line) => put(&path, &line)?,
-            None => remove(&path)?,
+            None if with_links => remove(&path)?,
+            None => {}
         }
     } else if !kind.is_file() {
         remove(&path)?;

@@ -14,13 +14,16 @@ use crate::session::order;
 use crate::session::store;
 
 /// Folders that have to be folders, and no links to others.
-const FOLDERS: [&str; 7] =
-    ["objects", "objects/info", "objects/pack", "refs", "refs/heads", "worktrees", "logs"];
+const FOLDERS: [&str; 6] =
+    ["objects", "objects/info", "objects/pack", "refs", "refs/heads", "logs"];
 
 /// Files that git reads where there should be none: another folder for what is shared, and
 /// replacements for history.
-const FOREIGN: [&str; 5] =
-    ["commondir", "gitdir", "config.worktree", "shallow", "objects/info/http-alternates"];
+const FOREIGN: [&str; 4] = ["commondir", "gitdir", "config.worktree", "shallow"];
+const HTTP_ALTERNATES: &str = "objects/info/http-alternates";
+
+/// Files that are refused as links.
+pub(super) const REPEATED: [&str; 2] = ["HEAD", "packed-refs"];
 
 /// What the registration of a worktree names as shared, as git writes it.
 const SHARES: &[u8] = b"../..\n";
@@ -32,34 +35,37 @@ pub(super) const SET_ASIDE: &str = "set-aside";
 pub(super) const ALTERNATES: &str = "objects/info/alternates";
 
 impl OwnRepository {
-    /// Puts it back. Call it only while no agent of the session runs.
+    /// Puts it back. Call it only while no agent of the session runs. What names programs is put back even
+    /// if the rest is in no order.
     ///
     /// # Errors
     /// [`Error::Astray`] if a part of the repository was replaced by a link; the file system's.
     pub(in crate::git) fn put_back(&self) -> Result<(), Error> {
-        for folder in FOLDERS {
-            self.check_folder(folder)?;
-        }
-        // git repeats a line of packed-refs that it does not understand, wherever a link leads to.
-        for file in ["HEAD", "packed-refs"] {
-            let path = self.folder.join(file);
-            if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
-                return Err(self.replaced(&path));
-            }
+        let kept = self.kept.join(CONFIG);
+        let config = fs::read(&kept).map_err(io("read", &kept))?;
+        put(&self.folder.join(CONFIG), &config)?;
+        for folder in MIRRORED {
+            mirror(&self.kept.join(folder), &self.folder.join(folder))?;
         }
         for file in FOREIGN {
             remove(&self.folder.join(file))?;
         }
         take_out_links(&self.folder)?;
+        self.check_folder("worktrees")?;
         self.put_back_registrations()?;
-        let kept = self.kept.join(CONFIG);
-        let config = fs::read(&kept).map_err(io("read", &kept))?;
-        put(&self.folder.join(CONFIG), &config)?;
-        put(&self.folder.join(ALTERNATES), &self.alternates()?)?;
-        for folder in MIRRORED {
-            mirror(&self.kept.join(folder), &self.folder.join(folder))?;
+        self.keep_project()?;
+        for folder in FOLDERS {
+            self.check_folder(folder)?;
         }
-        self.keep_project()
+        // git repeats a line of packed-refs that it does not understand, wherever a link leads to.
+        for file in REPEATED {
+            let path = self.folder.join(file);
+            if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+                return Err(self.replaced(&path));
+            }
+        }
+        remove(&self.folder.join(HTTP_ALTERNATES))?;
+        put(&self.folder.join(ALTERNATES), &self.alternates()?)
     }
 
     /// Notes which project it is of, for whoever is in its worktree.

@@ -126,7 +126,8 @@ async fn objects_that_are_links_to_other_repositories_are_not_taken_in() {
 async fn a_file_that_git_would_repeat_is_not_read_through_a_link() {
     for file in ["packed-refs", "HEAD"] {
         let bench = Bench::new(Lab::new());
-        bench.made().await;
+        let tree = bench.made().await;
+        git(&tree, &["config", "core.fsmonitor", "/evil"]);
         let secret = bench.lab.root().join("secret");
         std::fs::write(&secret, "s3cret and more\n").unwrap();
         let path = bench.own().join(file);
@@ -134,6 +135,8 @@ async fn a_file_that_git_would_repeat_is_not_read_through_a_link() {
         std::os::unix::fs::symlink(&secret, &path).unwrap();
         let said = bench.checkout().take_over().await.unwrap_err().in_one_line();
         assert!(said.contains("is a link") && !said.contains("s3cret"), "{file}: {said}");
+        let config = std::fs::read_to_string(bench.own().join("config")).unwrap();
+        assert!(!config.contains("evil"), "{file}: {config}");
     }
 }
 
@@ -155,7 +158,7 @@ async fn the_humans_git_writes_through_no_link_that_an_agent_left() {
         let _ = std::fs::remove_file(&link);
         std::os::unix::fs::symlink(target, &link).unwrap();
     }
-    let pipe = bench.own().join("worktrees/26-11-20-jwt/refs/pipe");
+    let pipe = bench.own().join("refs/heads/pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     std::fs::write(admin.join("gitdir"), "/nowhere/.git\n").unwrap();
     // As `core.preferSymlinkRefs` has it.
