@@ -198,12 +198,12 @@ mod tests {
             let Some(Event::Finished(end)) = end else { panic!("{end:?}") };
             (end.cost.map(|cost| cost.total), end.cost_unread, end.usage.input)
         };
-        for quarter in ["0.25", r#""0.25""#, "25e-2"] {
+        for quarter in ["0.25", r#""0.25""#, r#""$0.25""#, "25e-2"] {
             let fields = format!(r#""cost":{{"total":{quarter}}},"usage":{{"input":"7"}}"#);
             assert_eq!(end(&fields), (Some(0.25), false, 7), "{quarter}");
         }
         assert_eq!(end(r#""cost":{"total":"3","own":"x"}"#), (Some(3.0), false, 0));
-        for unknown in [r#"{"total":"$0.25"}"#, r#""$0.25""#, "{}", "7", r#"{"total":null}"#] {
+        for unknown in [r#"{"total":"a quarter"}"#, r#""$0.25""#, "{}", "7", r#"{"total":null}"#] {
             let fields = format!(r#""cost":{unknown},"usage":{{"input":7.0}}"#);
             assert_eq!(end(&fields), (None, true, 7), "{unknown}");
         }

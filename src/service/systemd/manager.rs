@@ -241,8 +241,7 @@ impl ServiceManager for Systemd {
     async fn remove_convoy(&self, id: &str) -> Result<(), Error> {
         convoys::remove(&self.unit_dir().await?, id)?;
         self.reload_if_needed(&convoy(id)).await?;
-        // No unit is part of it any more; it would stay active.
-        self.stop_convoy(id).await
+        Ok(())
     }
 
     async fn set_timer(

@@ -225,7 +225,7 @@ fn tokens_of_single_replies_and_a_sessions_cost_are_counted() {
 fn a_cost_that_is_no_number_of_dollars_is_unknown() {
     for (cost, unread) in [
         (json!({"amount": 9, "currency": "EUR"}), true),
-        (json!({"amount": "$9", "currency": "USD"}), true),
+        (json!({"amount": "nine", "currency": "USD"}), true),
         (json!(null), false),
     ] {
         let mut talk = Talk::opened();

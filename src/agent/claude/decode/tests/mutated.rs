@@ -207,7 +207,7 @@ fn a_total_that_is_no_number_is_made_up_from_the_costs_of_the_models() {
         assert_eq!(result(total, ""), None, "{total}");
     }
     // A share that cannot be read is not nothing, nor are the others the whole.
-    for models in [r#"{"a":{"costUSD":"$0.1"}}"#, r#"{"a":{"costUSD":0.1},"b":{"costUSD":{}}}"#] {
+    for models in [r#"{"a":{"costUSD":"a dime"}}"#, r#"{"a":{"costUSD":0.1},"b":{"costUSD":{}}}"#] {
         for name in ["modelUsage", "model_usage_since_last_result"] {
             assert_eq!(result("null", &format!(r#","{name}":{models}"#)), None, "{name} {models}");
         }
