@@ -157,7 +157,7 @@ fn a_mistake_is_one_line_with_its_key_and_costs_no_other_channel() {
             "events cannot be used: unknown variant `wating`",
         ),
         ("[channel.Phone]\n", "a channel's name has lower-case letters"),
-        ("channel = 5\n", "notify.toml: ~/notify.toml: channel: it is a integer"),
+        ("channel = 5\n", "notify.toml: ~/notify.toml: channel: it is of the type integer"),
         ("[chanel.phone]\n", "chanel is not a key here"),
         ("[quiet]\nfrom = \"22:00\"\n", "[quiet]: to is missing"),
         ("[quiet]\nfrom = \"25:00\"\nto = \"07:00\"\n", "[quiet]: from is not a time"),
