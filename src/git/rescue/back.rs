@@ -56,7 +56,7 @@ pub fn saved_since(root: &Path, session: &str, since: Timestamp) -> Result<Optio
     let mut command = git_for_reading(root);
     command.args(["for-each-ref", "--sort=-refname", "--count=1", "--format=%(refname)"]);
     command.arg(format!("{RESCUED}{}/", component(session)));
-    let name = read(&mut command)?.line(&format!("read references of {}", root.display()))?;
+    let name = read(&mut command)?.line(format!("read references of {}", root.display()))?;
     let time = name.rsplit('/').next().unwrap_or_default();
     Ok((time >= since.strftime(TIME).to_string().as_str()).then_some(name))
 }
