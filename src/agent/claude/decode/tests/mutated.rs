@@ -215,7 +215,7 @@ fn a_total_that_is_no_number_is_made_up_from_the_costs_of_the_models() {
     let none = r#","model_usage_since_last_result":{}"#;
     assert_eq!(result("null", none).unwrap(), "0.00 Some(0.00)", "no model was used");
     let line =
-        br#"{"type":"result","subtype":"success","is_error":false,"total_cost_usd":"$0.25"}"#;
+        br#"{"type":"result","subtype":"success","is_error":false,"total_cost_usd":"a quarter"}"#;
     assert!(finished(line).cost_unread);
 }
 
