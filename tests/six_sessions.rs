@@ -7,7 +7,7 @@ use crate::session::{BOUND, Session};
 
 /// Two by the real CLI, one by the built-in agent. The others work in folders of their own, except
 /// for `clash`, which writes the same file as `schema`.
-const FEATURE: &str = r#"
+pub(crate) const FEATURE: &str = r#"
 id = "login"
 merge = true
 into = "develop"
@@ -42,7 +42,7 @@ task = "Rename the table"
 name = "red"
 task = "Break the tests"
 "#;
-const NAMES: [&str; 6] = ["schema", "server", "page", "greeting", "clash", "red"];
+pub(crate) const NAMES: [&str; 6] = ["schema", "server", "page", "greeting", "clash", "red"];
 
 /// The real CLI's work: the first run of each of its two sessions hangs in a tool until it is killed.
 fn api() -> Api {

@@ -154,3 +154,32 @@ fn a_branch_that_another_worktree_has_is_refused_with_what_to_do() {
     assert!(out.stderr.contains("branch 'jwt' is checked out in"), "{out}");
     assert!(out.stderr.contains("hint: switch that worktree to another branch"), "{out}");
 }
+
+#[test]
+fn a_confined_agent_works_in_a_repository_without_a_commit_and_in_a_sparse_checkout() {
+    let Some(lab) = lab::get() else { return };
+    let user = lab.user_without_manager("unusual");
+    let unborn = "git switch -q --orphan other; git branch -q -D main; git switch -q --orphan main; rm -rf .git/logs";
+    let sparse = "mkdir s; touch s/a; git add .; git commit -qm More; git sparse-checkout set s";
+    for (name, line) in [("empty", unborn), ("sparse", sparse)] {
+        let project = user
+            .project(name)
+            .key("SAMOCODE_AGENT", "rehearsal")
+            .repo(|repo| repo.then(line))
+            .confined()
+            .create();
+        let session = project.named("jwt");
+        assert_eq!(run(&session), 10);
+        project.samocode(["answer", "jwt", "--accept-suggestions"]).output();
+        assert_eq!(run(&session), 10);
+        project.samocode(["approve", "jwt"]).output();
+        assert_eq!(run(&session), 0, "{}: {}", name, session.reason());
+        let log = user.run(["git", "log", "--format=%s", "jwt"]).cwd(&project.dir).ok();
+        assert!(log.stdout.starts_with("Test the greeting\n"), "{log}");
+        if name == "empty" {
+            let refused = project.samocode(["merge", "jwt"]).output();
+            assert!(refused.stderr.contains("merge BRANCH"), "{refused}");
+            user.run(["git", "merge", "--quiet", "jwt"]).cwd(&project.dir).ok();
+        }
+    }
+}

@@ -11,6 +11,9 @@ use crate::lab;
 /// Programs a machine is made of, and the Debian packages they come in.
 const NEEDED: [(&str, &str); 2] = [("debugfs", "e2fsprogs"), ("setpriv", "util-linux")];
 
+/// What this program is called in a machine.
+pub(super) const TESTS: &str = "samocode-tests";
+
 /// Where `tests/machine/image.sh` leaves kernel and image.
 fn cache() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/machine")
@@ -32,11 +35,13 @@ pub(super) fn firmware() -> [PathBuf; 2] {
 }
 
 /// A new folder for a machine, with `disk.qcow2` in it: what the machine
-/// writes, on top of an image that all machines of this process share.
-pub(super) fn create() -> Result<PathBuf, String> {
-    static SHARED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+/// writes, on top of an image that all machines of this process share; one more
+/// has the real CLI and these tests in it.
+pub(super) fn create(with_claude: bool) -> Result<PathBuf, String> {
+    static SHARED: [OnceLock<Result<PathBuf, String>>; 2] = [OnceLock::new(), OnceLock::new()];
     static MADE: AtomicU32 = AtomicU32::new(0);
-    let base = SHARED.get_or_init(with_program).as_ref().map_err(String::clone)?;
+    let shared = &SHARED[usize::from(with_claude)];
+    let base = shared.get_or_init(|| with_programs(with_claude)).as_ref().map_err(String::clone)?;
     let number = MADE.fetch_add(1, Ordering::Relaxed).to_string();
     let dir = base.with_file_name(number);
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -46,8 +51,13 @@ pub(super) fn create() -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-/// A copy of the cached image with the program under test in it.
-fn with_program() -> Result<PathBuf, String> {
+/// The real CLI, where `tests/run.sh` has fetched it.
+pub(super) fn claude() -> Option<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/claude/bin/claude").canonicalize().ok()
+}
+
+/// A copy of the cached image with the program under test in it, or also these tests and the real CLI.
+fn with_programs(with_claude: bool) -> Result<PathBuf, String> {
     for (program, package) in NEEDED {
         if !lab::is_installed(program) {
             return Err(format!("the machine needs {program} (Debian package {package})"));
@@ -61,13 +71,20 @@ fn with_program() -> Result<PathBuf, String> {
     lab::sweep(&machines);
     let dir = machines.join(std::process::id().to_string());
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let base = dir.join("base.img");
+    let base = dir.join(if with_claude { "claude.img" } else { "base.img" });
     run(Command::new("cp").args(["--sparse=always", "--reflink=auto"]).arg(&cached).arg(&base))?;
     let script = dir.join("debugfs");
-    let commands = format!(
-        "cd /usr/local/bin\nwrite {} samocode\nsif samocode mode 0100755\n",
-        env!("CARGO_BIN_EXE_samocode")
-    );
+    let tests = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
+    let mut programs = vec![(PathBuf::from(env!("CARGO_BIN_EXE_samocode")), "samocode")];
+    if with_claude {
+        programs.push((tests, TESTS));
+        programs.extend(claude().map(|claude| (claude, "claude")));
+    }
+    let mut commands = "cd /usr/local/bin\n".to_owned();
+    for (path, name) in programs {
+        let path = path.display();
+        commands.push_str(&format!("write {path} {name}\nsif {name} mode 0100755\n"));
+    }
     fs::write(&script, commands).map_err(|e| format!("{}: {e}", script.display()))?;
     run(Command::new("debugfs").arg("-w").arg("-f").arg(&script).arg(&base))?;
     Ok(base)

@@ -21,6 +21,8 @@
 //! |---|---|
 //! | `dev` | an ordinary user whose manager lingers |
 //! | `/usr/local/bin/samocode` | the program under test |
+//! | `/usr/local/bin/claude` | the real CLI, after [`Machine::boot_with_claude`] alone |
+//! | `/usr/local/bin/samocode-tests` | then also the tests themselves, for what they serve in there |
 //! | `/dev/vport0p1` | through which commands come; `lab-shell.service` runs them |
 
 mod disk;
@@ -29,6 +31,7 @@ mod shell;
 mod user;
 
 mod cuts;
+mod feature;
 mod memory;
 mod power;
 mod suspend;

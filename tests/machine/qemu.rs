@@ -17,10 +17,18 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// A virtual machine; gone when dropped, and with the test process.
 pub(crate) struct Machine {
     dir: PathBuf,
+    hardware: Hardware,
     power: Mutex<Power>,
     // The last field: the next machine starts when this one is gone.
     _turn: MutexGuard<'static, ()>,
 }
+
+/// Processor and memory, as the emulator's options.
+type Hardware = [&'static str; 4];
+
+const SMALL: Hardware = ["-cpu", "qemu64", "-m", "768"];
+/// The real CLI wants a processor of the last ten years.
+const LARGE: Hardware = ["-cpu", "max", "-m", "1536"];
 
 /// A machine that is on.
 struct Power {
@@ -32,17 +40,31 @@ impl Machine {
     /// A fresh one that has booted, the only one at a time; when it cannot be,
     /// prints `SKIPPED` with the reason.
     pub(crate) fn boot() -> Option<Self> {
+        Self::boot_on(SMALL)
+    }
+
+    /// The same, on which the real CLI runs: `/usr/local/bin/claude`.
+    pub(crate) fn boot_with_claude() -> Option<Self> {
+        if disk::claude().is_none() {
+            skipped("the claude CLI is not in tests/.cache, ./tests/run.sh fetches it");
+            return None;
+        }
+        Self::boot_on(LARGE)
+    }
+
+    fn boot_on(hardware: Hardware) -> Option<Self> {
         // A test that failed has left nothing behind that would matter.
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = disk::create().and_then(|dir| match Power::on(&dir) {
-            Ok(power) => Ok((dir, Mutex::new(power))),
-            Err(why) => {
-                let _ = fs::remove_dir_all(&dir);
-                Err(why)
-            }
-        });
+        let made =
+            disk::create(hardware == LARGE).and_then(|dir| match Power::on(&dir, hardware) {
+                Ok(power) => Ok((dir, Mutex::new(power))),
+                Err(why) => {
+                    let _ = fs::remove_dir_all(&dir);
+                    Err(why)
+                }
+            });
         match made {
-            Ok((dir, power)) => Some(Self { dir, power, _turn: turn }),
+            Ok((dir, power)) => Some(Self { dir, hardware, power, _turn: turn }),
             Err(why) => {
                 skipped(&why);
                 None
@@ -61,7 +83,7 @@ impl Machine {
     pub(crate) fn power_cut(&self) {
         let mut power = self.power();
         power.off();
-        *power = Power::on(&self.dir).unwrap_or_else(|why| panic!("{why}"));
+        *power = Power::on(&self.dir, self.hardware).unwrap_or_else(|why| panic!("{why}"));
     }
 
     /// `systemctl reboot`, until the machine is up again.
@@ -87,7 +109,7 @@ impl Drop for Machine {
 
 impl Power {
     /// Starts the machine of that folder and waits until it has booted.
-    fn on(dir: &Path) -> Result<Self, String> {
+    fn on(dir: &Path, hardware: Hardware) -> Result<Self, String> {
         let _ = fs::remove_file(dir.join("shell"));
         let mut qemu = Command::new("setpriv");
         // Relative paths: a socket's has room for 108 bytes only.
@@ -95,7 +117,8 @@ impl Power {
             .args(["--pdeathsig", "KILL"])
             .arg(disk::program("qemu-system-x86_64"))
             .args(disk::firmware().iter().flat_map(|folder| [Path::new("-L"), folder]))
-            .args(["-accel", "tcg,thread=multi", "-machine", "pc", "-smp", "2", "-m", "768"])
+            .args(["-accel", "tcg,thread=multi", "-machine", "pc", "-smp", "2"])
+            .args(hardware)
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .arg("-kernel")
             .arg(disk::kernel())
