@@ -53,7 +53,7 @@ pub(crate) fn channels(
     crate::notify::from_settings(&settings, &look_up)
 }
 
-/// The channels that a mistake keeps from being used: what they should tell is told by no one.
+/// The channels that a mistake keeps from being used: their messages reach nobody.
 pub(crate) fn mistakes(context: &Context) -> Vec<String> {
     let Ok(file) = context.env_file() else { return Vec::new() };
     let files = files(&context.dirs, Some(&context.project));
