@@ -172,6 +172,14 @@ impl Perform for List {
     }
 }
 
+/// What a person should know of a session beside its state.
+fn notes(on: &Operation<'_>, context: &Context, session: &Session) -> Vec<String> {
+    let notes =
+        [merge::note(context, session), convoy::note(context, session), questions::note(session)];
+    let notes = notes.into_iter().flatten().chain(channels::mistakes(context));
+    notes.map(|note| on.caller.command(&note)).collect()
+}
+
 #[async_trait]
 impl Perform for Show {
     async fn perform(self, on: &Operation<'_>) -> Result<Detail> {
@@ -180,13 +188,7 @@ impl Perform for Show {
         let status = found.as_ref().map(|found| &found.status);
         let view = View::of(&context.caller, &context.project.root, &session, status)?;
         let mut view = view.in_project(&context.project);
-        let notes = [
-            merge::note(&context, &session),
-            convoy::note(&context, &session),
-            questions::note(&session),
-        ];
-        let notes = notes.into_iter().flatten().chain(channels::mistakes(&context));
-        view.notes.extend(notes.map(|note| on.caller.command(&note)));
+        view.notes.extend(notes(on, &context, &session));
         let unit = found.map(|found| UnitDetail {
             name: found.status.name,
             active: found.status.active,
@@ -286,13 +288,7 @@ impl Perform for Explain {
         let mut view = view.in_project(&context.project);
         let mut shares = CachedShares::default();
         store::read_journal(&session.folder, |entry| shares.take(&entry.event))?;
-        let notes = [
-            merge::note(&context, &session),
-            convoy::note(&context, &session),
-            questions::note(&session),
-        ];
-        let notes = notes.into_iter().flatten().chain(channels::mistakes(&context));
-        view.notes.extend(notes.map(|note| on.caller.command(&note)));
+        view.notes.extend(notes(on, &context, &session));
         view.notes.extend(shares.fall().map(|fall| fall.describe()));
         let mut events = timeline::read(&session)?;
         events.retain(|item| matches!(item, Item::Event { .. }));
